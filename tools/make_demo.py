@@ -68,6 +68,14 @@ Just leave the package with the people upstairs. They are at home all day and ve
 Whose turn is it to wash the dishes? I cooked, so it surely is not mine.
 I measured the shelf twice, and it still does not fit. Perhaps the wall is crooked.
 Honestly, the best thing about this town is the library. It is warm, it is free, and nobody shouts.
+First we hang the curtains, and then we paint the ceiling. After that, the worst is over. Bring old clothes, because this paint is impossible to wash out.
+There was a fox in our yard at dawn. It looked straight at me, yawned, and trotted off. I have never seen one so close to the house.
+Guess who I met at the airport! Our old coach from the swimming club. He has a grey beard now, and he still shouts at everybody.
+Mum asked for your recipe. She knows about the flour, the eggs and the sugar, but which spice did you use? Was it ginger or something else?
+I enjoyed the exhibition, although the rooms were far too crowded. The huge painting with the horses was my favourite. I bought you a small copy of it.
+We could rent a van for the move. Hugh owes me a favour, and he is as strong as an ox. Together we should be done by three o'clock.
+The power went out during the storm. We lit candles, told ghost stories, and went to bed early. Oddly enough, it was the nicest evening of the week.
+You were right about that author. The beginning is rather dull, but then the plot thickens. I stayed up until two to find out who had stolen the jewels.
 Goodbye for now. I have got to catch the last ferry, and the wind is picking up.""".splitlines()
 
 FRIENDS = dict(

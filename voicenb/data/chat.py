@@ -236,7 +236,7 @@ def parse_chat(data: bytes | str,  # the chat file
 
 # %% ../../nbs/data/10a_chat.ipynb #8340209e
 def senders(chat: pd.DataFrame) -> pd.DataFrame:
-    "One row a sender: messages, notes (audio attachments), omitted, first, last; most notes first"
-    people = chat[chat.sender != ""].assign(note=chat.attachment.str.rpartition(".")[2].str.lower().isin(AUDIO))
+    "One row a sender (the messenger's own lines apart): messages, notes (audio attachments), omitted, first, last; most notes first"
+    people = chat[(chat.sender != "") & ~chat.system].assign(note=chat.attachment.str.rpartition(".")[2].str.lower().isin(AUDIO))
     table = people.groupby("sender").agg(messages=("line", "size"), notes=("note", "sum"), omitted=("omitted", "sum"), first=("sent_at", "min"), last=("sent_at", "max"))
     return table.reset_index().sort_values(["notes", "messages", "sender"], ascending=[False, False, True], ignore_index=True)
