@@ -49,13 +49,13 @@ def _hear(decoder, samples, rate):
     x = resample(np.asarray(samples, np.float32), rate, _RATE)
     peak = float(np.abs(x).max()) if len(x) else 0.0
     if len(x) < 0.1*_RATE or peak < 1e-4: return Transcript("", [], -math.inf)
-    decoder.start_utt()
+    decoder.reinit_feat(); decoder.start_utt()
     decoder.process_raw((x*(0.7*32767/peak)).astype(np.int16).tobytes(), full_utt=True)
     decoder.end_utt()
-    log, words = decoder.get_logmath(), []
+    words = []
     for s in decoder.seg() or []:
         if s.word[0] in "<[+": continue
-        words.append((s.word.split("(")[0], s.start_frame*_FRAME, (s.end_frame+1)*_FRAME, float(log.ln(int(s.prob))) if s.prob <= 0 else 0.0))
+        words.append((s.word.split("(")[0], s.start_frame*_FRAME, (s.end_frame+1)*_FRAME, math.log(min(max(s.prob, 1e-10), 1.0))))
     if not words: return Transcript("", [], -math.inf)
     return Transcript(" ".join(w for w, *_ in words), words, float(np.mean([w[3] for w in words])))
 
