@@ -97,9 +97,10 @@ def date_order(parts: np.ndarray,  # int [n, 3] as written
         score[order] = (int(t.isna().sum()), int((t.dropna().diff() < pd.Timedelta(0)).sum()), int((off > 1).sum()))
     if min(score["dmy"][0], score["mdy"][0]) <= score["ymd"][0]: del score["ymd"]
     best = min(score, key=score.get)
-    ties = [o for o in score if o != best]
-    why = ["dates that exist", "running forwards in time", "dates in file names"]
-    return best, next((w for i, w in enumerate(why) if all(score[o][i] > score[best][i] for o in ties)), "default" if any(score[o] == score[best] for o in ties) else "all evidence")
+    others = [score[o] for o in score if o != best]
+    for i, why in enumerate(("dates that exist", "running forwards in time", "dates in file names")):
+        if all(o[i] > score[best][i] for o in others): return best, why
+    return best, "default" if score[best] in others else "all evidence"
 
 # %% ../../nbs/data/10a_chat.ipynb #08caf371
 def clock(m: re.Match) -> tuple[int, int, int] | None:
@@ -112,11 +113,16 @@ def clock(m: re.Match) -> tuple[int, int, int] | None:
 
 # %% ../../nbs/data/10a_chat.ipynb #09cdafee
 AUDIO = set("opus ogg oga m4a mp3 aac amr wav flac caf wma mka".split())
-MEDIA = AUDIO | set("jpg jpeg png webp gif heic mp4 mov 3gp avi mkv webm pdf doc docx xls xlsx ppt pptx vcf txt csv zip rar apk html epub was".split())
-WORDS = re.compile("attach|angehängt|anhang|adjunt|anexad|anexo|ficheiro|fichier|joint|allegat|bijgevoegd|bijlage|bifoga|vedhæftet|vedlag|liit|eklen|ekli|dosya|прикреп|файл"
-                   "|вкладен|załącz|přílo|prilož|csatol|atașa|anexat|συνημμ|επισυν|terlampir|dilampirkan|đính kèm|แนบ|添付|附件|附加|첨부|संलग्न|مرفق|إرفاق|ارفاق|پیوست|ضمیمہ|מצורף", re.I)
-OMITTED = re.compile("omit|omess|omis|weggelassen|ausgelassen|ausgeschlossen|ausgelöst|absent|ikke inkluder|udelad|utelat|utelämn|utesluten|weggelaten|dahil edilmedi|poistet|jätetty|pominięt"
-                     "|vynech|kihagy|omise|пропущ|отсутств|без медиа|παραλείφθη|oculta|diabaikan|dihilangkan|tidak disertakan|bị bỏ qua|忽略|省略|생략|छोड|تم استبعاد|استبعاد|محذوف|הושמט", re.I)
+MEDIA = AUDIO | set("jpg jpeg png webp gif heic mp4 mov 3gp avi mkv webm pdf doc docx xls xlsx ppt pptx vcf txt csv zip rar apk".split())
+WORDS = re.compile(
+    "attach|angehängt|anhang|adjunt|anexad|anexo|ficheiro|fichier|joint|allegat|bijgevoegd|bijlage|bifoga|vedhæftet|vedlag|liit"
+    "|eklen|ekli|dosya|прикреп|файл|вкладен|załącz|přílo|prilož|csatol|atașa|anexat|συνημμ|επισυν"
+    "|terlampir|dilampirkan|đính kèm|แนบ|添付|附件|附加|첨부|संलग्न"
+    "|مرفق|إرفاق|ارفاق|پیوست|ضمیمہ|מצורף", re.I)
+OMITTED = re.compile(
+    "omit|omess|omis|weggelassen|ausgelassen|ausgeschlossen|absent|ikke inkluder|udelad|utelat|utelämn|utesluten|weggelaten"
+    "|dahil edilmedi|poistet|jätetty|pominięt|vynech|kihagy|пропущ|отсутств|без медиа|παραλείφθη|oculta|diabaikan|dihilangkan"
+    "|tidak disertakan|bị bỏ qua|忽略|省略|생략|छोड|استبعاد|محذوف|הושמט", re.I)
 _NAMED = re.compile(r"(?:PTT|AUD|IMG|VID|STK|DOC|AUDIO)-\d{8}-WA\d+|\d{8}-[A-Z]+-20\d\d-")
 _INSIDE = re.compile(r"<[^<>:：]{1,40}[:：] ?([^<>\n]{1,240}\.[A-Za-z0-9]{2,5}) ?>")
 _BEFORE = re.compile(r"([^<>\n]{1,240}?\.([A-Za-z0-9]{2,5})) ?(?:[(（<]([^()（）<>\n]{1,60})[)）>])?$")
@@ -146,7 +152,8 @@ def is_omitted(text: str) -> bool:
     "Whether a message stands for media that the export left out"
     clean = clean_name(text)
     if len(clean) > 60 or "\n" in text: return False
-    return bool(clean.startswith("<") and clean.endswith(">") or text.lstrip(" ")[:1] in ("\u200e", "\u200f")) and bool(OMITTED.search(clean))
+    stands_in = clean.startswith("<") and clean.endswith(">") or text.lstrip(" ")[:1] in ("\u200e", "\u200f")
+    return stands_in and bool(OMITTED.search(clean))
 
 # %% ../../nbs/data/10a_chat.ipynb #d4cd8503
 def _cuts(body: str) -> list[int]:
@@ -208,7 +215,7 @@ def _messages(text: str) -> tuple[str, list[tuple[int, re.Match | None, str]]]:
 def parse_chat(data: bytes | str,  # the chat file
                files: Sequence[str] = (),  # file names of the export, for attachments in unknown languages
                ) -> pd.DataFrame:
-    "One row a message: sent_at (NaT where unknown), sender, text, attachment, omitted, system, line (1-based); empty where no message begins"
+    "One row a message: sent_at (or NaT), sender, text, attachment, omitted, system, line (1-based); empty where no message begins"
     layout, found = _messages(to_text(data))
     known = {name_key(f) for f in files}
     colon_names = sender_names([b for _, m, b in found if m], known)
@@ -216,7 +223,7 @@ def parse_chat(data: bytes | str,  # the chat file
     for line, m, body in found:
         sender, text = split_sender(body, colon_names) if m else ("", body)
         name, left_out = attachment(text, known) if m else "", is_omitted(text)
-        own = not sender or text[:1] == "\u200e" and not name and not left_out
+        own = not sender or text[:1] in ("\u200e", "\u200f") and not name and not left_out
         rows.append((sender, text.translate(_NO_MARKS).strip(), name, left_out, own, line))
     chat = pd.DataFrame(rows, columns=COLUMNS[1:])
     chat.insert(0, "sent_at", pd.Series(pd.NaT, index=chat.index, dtype="datetime64[ns]"))
@@ -227,10 +234,12 @@ def parse_chat(data: bytes | str,  # the chat file
         heads = [found[i][1] for i in at]
         parts = np.array([[int(m[k]) for k in ("d1", "d2", "d3")] for m in heads])
         american = any(re.search(r"[AP]M", m["post"] or "") for m in heads) and any("/" in m[0] for m in heads)
-        order, why = ("ymd", "four-digit year") if (parts[:, 0] > 99).mean() > .5 else date_order(parts, chat.attachment.iloc[at].tolist(), american)
+        if (parts[:, 0] > 99).mean() > .5: order, why = "ymd", "four-digit year"
+        else: order, why = date_order(parts, chat.attachment.iloc[at].tolist(), american)
         clocks = [clock(m) for m in heads]
         seconds = [np.nan if c is None else c[0] * 3600 + c[1] * 60 + c[2] for c in clocks]
-        chat.loc[at, "sent_at"] = (dates(parts, order).reset_index(drop=True) + pd.to_timedelta(pd.Series(seconds), unit="s")).to_numpy("datetime64[ns]")
+        times = dates(parts, order).reset_index(drop=True) + pd.to_timedelta(pd.Series(seconds, dtype=float), unit="s")
+        chat.loc[at, "sent_at"] = times.to_numpy("datetime64[ns]")
     chat.attrs = dict(layout=layout, order=order, order_from=why)
     return chat[COLUMNS]
 
@@ -238,5 +247,7 @@ def parse_chat(data: bytes | str,  # the chat file
 def senders(chat: pd.DataFrame) -> pd.DataFrame:
     "One row a sender (the messenger's own lines apart): messages, notes (audio attachments), omitted, first, last; most notes first"
     people = chat[(chat.sender != "") & ~chat.system].assign(note=chat.attachment.str.rpartition(".")[2].str.lower().isin(AUDIO))
-    table = people.groupby("sender").agg(messages=("line", "size"), notes=("note", "sum"), omitted=("omitted", "sum"), first=("sent_at", "min"), last=("sent_at", "max"))
+    columns = dict(messages=("line", "size"), notes=("note", "sum"), omitted=("omitted", "sum"))
+    columns |= dict(first=("sent_at", "min"), last=("sent_at", "max"))
+    table = people.groupby("sender").agg(**columns)
     return table.reset_index().sort_values(["notes", "messages", "sender"], ascending=[False, False, True], ignore_index=True)

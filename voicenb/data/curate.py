@@ -91,7 +91,7 @@ def measure(clips: pd.DataFrame,  # recording, start, end, and text where there 
     t = clips.copy()
     for c in MEASURES: t[c] = np.nan
     kept = t.kept if "kept" in t else pd.Series(True, t.index)
-    rows = {i: measure_clip(audio, r.recording, r.start, r.end, getattr(r, "text", "")) for i, r in zip(t.index[kept], t[kept].itertuples())}
+    rows = {r.Index: measure_clip(audio, r.recording, r.start, r.end, getattr(r, "text", "")) for r in t[kept].itertuples()}
     if rows: t.loc[list(rows), MEASURES] = pd.DataFrame.from_dict(rows, orient="index")[MEASURES].to_numpy()
     if "text" not in t: t["chars_per_second"] = np.nan
     return t
@@ -115,23 +115,25 @@ def outliers(x: pd.Series,  # values; NaN is never an outlier
     return out.assign(low=(out.z < -z) & (v < q1 - reach), high=(out.z > z) & (v > q3 + reach))
 
 # %% ../../nbs/data/16_curate.ipynb #5668c557
-def _limits(t: pd.DataFrame, p: dict) -> list:
-    "(reason, rows, detail a row) of every plain limit whose column the table has"
+def _limits(t: pd.DataFrame, shortest, longest, snr_db, clipped, bandwidth_hz, silence, align, rate):
+    "Yield (reason, rows, detail a row) of every plain limit; a column that the table lacks takes nobody out"
+    have = {c: t[c].astype(float) if c in t else pd.Series(np.nan, t.index) for c in [*MEASURES, "align_score"]}
     length = t.end - t.start
-    has = lambda c: t[c].astype(float) if c in t else pd.Series(np.nan, t.index)
-    say = lambda s, form: s.map(form.format)
-    return [
-        ("no_text", t.text.map(letters) == 0 if "text" in t else t.index != t.index, say(length, "{:.1f} s without text")),
-        ("too_short", length < p["shortest"], say(length, f"{{:.2f}} s, the least is {p['shortest']:g} s")),
-        ("too_long", length > p["longest"], say(length, f"{{:.1f}} s, the most is {p['longest']:g} s")),
-        ("clipped", has("clipped") > p["clipped"], say(has("clipped"), f"{{:.1%}} of the samples at full scale, the most is {p['clipped']:.1%}")),
-        ("low_snr", has("snr_db") < p["snr_db"], say(has("snr_db"), f"{{:.0f}} dB, the least is {p['snr_db']:g} dB")),
-        ("narrow_band", has("bandwidth_hz") < p["bandwidth_hz"], say(has("bandwidth_hz"), f"nothing above {{:.0f}} Hz, the least is {p['bandwidth_hz']:g} Hz")),
-        ("mostly_silence", has("silence_share") > p["silence"], say(has("silence_share"), f"{{:.0%}} silence, the most is {p['silence']:.0%}")),
-        ("low_align", has("align_score") < p["align"], say(has("align_score"), f"alignment score {{:.2f}}, the least is {p['align']:g}")),
-        ("rate_outlier", ~has("chars_per_second").between(*p["rate"]) & has("chars_per_second").notna(),
-         say(has("chars_per_second"), f"{{:.1f}} letters a second, outside {p['rate'][0]:g} to {p['rate'][1]:g}")),
-    ]
+    if "text" in t: yield "no_text", t.text.map(letters) == 0, "no letters in its text"
+    yield "too_short", length < shortest, [f"{v:.2f} s, the least is {shortest:g} s" for v in length]
+    yield "too_long", length > longest, [f"{v:.1f} s, the most is {longest:g} s" for v in length]
+    x = have["clipped"]
+    yield "clipped", x > clipped, [f"{v:.1%} of the samples at full scale, the most is {clipped:.1%}" for v in x]
+    x = have["snr_db"]
+    yield "low_snr", x < snr_db, [f"{v:.0f} dB, the least is {snr_db:g} dB" for v in x]
+    x = have["bandwidth_hz"]
+    yield "narrow_band", x < bandwidth_hz, [f"nothing above {v:.0f} Hz, the least is {bandwidth_hz:g} Hz" for v in x]
+    x = have["silence_share"]
+    yield "mostly_silence", x > silence, [f"{v:.0%} silence, the most is {silence:.0%}" for v in x]
+    x = have["align_score"]
+    yield "low_align", x < align, [f"alignment score {v:.2f}, the least is {align:g}" for v in x]
+    x = have["chars_per_second"]
+    yield "rate_outlier", (x < rate[0]) | (x > rate[1]), [f"{v:.1f} letters a second, outside {rate[0]:g} to {rate[1]:g}" for v in x]
 
 
 @stage(version="1")
@@ -150,29 +152,34 @@ def select(clips: pd.DataFrame,  # measured clips
            ) -> pd.DataFrame:
     "Mark clips beyond a limit, then outliers in letters a second and in alignment score; raises `TableError` where nothing is left"
     t = clips
-    for reason, rows, detail in _limits(t, dict(shortest=shortest, longest=longest, snr_db=snr_db, clipped=clipped, bandwidth_hz=bandwidth_hz, silence=silence,
-                                                align=align, rate=rate)): t = mark(t, rows, reason, detail)
-    for column, reason, floor, both in (("chars_per_second", "rate_outlier", .1, True), ("align_score", "low_align", .1, False)):
-        if column not in t: continue
-        v = t[column].where(t.kept).astype(float)
-        far = outliers(v, z, fence, floor * max(float(v.median()), 0) if v.notna().any() else 0.0, least)
-        unit, middle = ("letters a second", v.median()) if both else ("alignment score", v.median())
-        detail = [f"{x:.2f} {unit}, the median is {middle:.2f} (robust z {d:+.1f})" for x, d in zip(v, far.z)]
-        t = mark(t, far.low | far.high if both else far.low, reason, detail)
+    plain = _limits(t, shortest, longest, snr_db, clipped, bandwidth_hz, silence, align, rate)
+    for reason, rows, detail in plain: t = mark(t, rows, reason, detail)
+    for column, reason, unit in (("chars_per_second", "rate_outlier", "letters a second"), ("align_score", "low_align", "alignment score")):
+        if column not in t or not (v := t[column].where(t.kept).astype(float)).notna().any(): continue
+        far = outliers(v, z, fence, .1 * abs(v.median()), least)  # a tenth: what habit varies by anyway
+        rows = far.low | far.high if reason == "rate_outlier" else far.low
+        t = mark(t, rows, reason, [f"{x:.2f} {unit}, the median is {v.median():.2f} (robust z {d:+.1f})" for x, d in zip(v, far.z)])
     return need_rows(t, "the voice", "curate.select")
 
 # %% ../../nbs/data/16_curate.ipynb #1074ccda
 RICH = dict(
-    en="The beige hue on the waters of the lake impressed all, including the French queen. Are those shy Eurasian footwear cowboy chaps, or jolly earthmoving headgear? "
-       "With tenure, Suzie would have more leisure for yachting, but her publications are no good. Joyful boys hear poor birds sing in the warm air. Usually a vision of thin cloth.",
-    es="El veloz murciélago hindú comía feliz cardillo y kiwi. La cigüeña tocaba el saxofón detrás del palenque de paja. Un perro ladró junto al pingüino, y el niño guardó leche, agua, rueda y hielo.",
-    fr="Portez ce vieux whisky au juge blond qui fume. Un bon vin blanc, une huile brune, deux yeux bleus, la montagne, le jeu, la nuit, Louis, un oiseau, le garçon peureux, le chat et la gare. "
-       "Dès Noël, où un zéphyr haï me vêt de glaçons würmiens, je dîne d'exquis rôtis de bœuf.",
-    de="Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich. Ein schöner Junge hört leise Bäche, singt neue Lieder und isst süße Äpfel, Öl, Pfeffer und Küchlein. "
-       "Die Garage, das Genie, ich, ach, auch euch, Ehre, Uhr, Tür, Mütter, Götter, Höhle, Bett und Not.",
-    it="Quel vituperabile xenofobo zelante assaggia il whisky ed esclama: alleluja! Gli gnomi sciolgono il ghiaccio, la zia mangia gnocchi e pizza, l'uomo ha già otto cugini, ieri faceva caldo, sbaglia strada.",
-    pt="Luís argüia à Júlia que brações, fé, chá, óxido, pôr, zângão eram palavras do português. Um homem velho canta, a filha ganha pão, muito bem, rainha, carro, janela, dia, tia, põe, mãe, lua, sul.",
-    ar="نص حكيم له سر قاطع وذو شأن عظيم مكتوب على ثوب أخضر ومغلف بجلد أزرق. صِف خَلقَ خَودٍ كَمِثلِ الشَمسِ إِذ بَزَغَت يَحظى الضَجيعُ بِها نَجلاءَ مِعطارِ. يوم، بيت، نور، فيل، باب، طالب، ضوء، ظل.")
+    en="The beige hue on the waters of the lake impressed all, including the French queen. Are those shy Eurasian footwear cowboy chaps, "
+       "or jolly earthmoving headgear? With tenure, Suzie would have more leisure for yachting, but her publications are no good. "
+       "Joyful boys hear poor birds sing in the warm air. Usually a vision of thin cloth.",
+    es="El veloz murciélago hindú comía feliz cardillo y kiwi. La cigüeña tocaba el saxofón detrás del palenque de paja. "
+       "Un perro ladró junto al pingüino, y el niño guardó leche, agua, rueda y hielo.",
+    fr="Portez ce vieux whisky au juge blond qui fume. Un bon vin blanc, une huile brune, deux yeux bleus, la montagne, le jeu, la nuit, "
+       "Louis, un oiseau, le garçon peureux, le chat et la gare. Dès Noël, où un zéphyr haï me vêt de glaçons würmiens, "
+       "je dîne d'exquis rôtis de bœuf.",
+    de="Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich. Ein schöner Junge hört leise Bäche, singt neue Lieder und isst "
+       "süße Äpfel, Öl, Pfeffer und Küchlein. Die Garage, das Genie, "
+       "ich, ach, auch euch, Ehre, Uhr, Tür, Mütter, Götter, Höhle, Bett und Not.",
+    it="Quel vituperabile xenofobo zelante assaggia il whisky ed esclama: alleluja! Gli gnomi sciolgono il ghiaccio, la zia mangia gnocchi "
+       "e pizza, l'uomo ha già otto cugini, ieri faceva caldo, sbaglia strada.",
+    pt="Luís argüia à Júlia que brações, fé, chá, óxido, pôr, zângão eram palavras do português. Um homem velho canta, a filha ganha pão, "
+       "muito bem, rainha, carro, janela, dia, tia, põe, mãe, lua, sul.",
+    ar="نص حكيم له سر قاطع وذو شأن عظيم مكتوب على ثوب أخضر ومغلف بجلد أزرق. يوم، بيت، نور، فيل، باب، طالب، ضوء، ظل، صيف، شمس. "
+       "صِف خَلقَ خَودٍ كَمِثلِ الشَمسِ إِذ بَزَغَت يَحظى الضَجيعُ بِها نَجلاءَ مِعطارِ.")
 
 
 def phones_of(text: str, language: str) -> list[str]:
@@ -195,7 +202,8 @@ def coverage(clips: pd.DataFrame,  # clips with text
     said = [phones_of(t, language) for t in texts]
     count, where = Counter(p for s in said for p in s), Counter(p for s in said for p in set(s))
     expected = set(inventory(language))
-    t = pd.DataFrame([(p, count[p], where[p], p in expected) for p in sorted(expected | set(count))], columns=["phone", "count", "clips", "expected"])
+    rows = [(p, count[p], where[p], p in expected) for p in sorted(expected | set(count))]
+    t = pd.DataFrame(rows, columns=["phone", "count", "clips", "expected"])
     t.insert(3, "state", np.select([t["count"] == 0, t["count"] < rare], ["missing", "rare"], "covered"))
     return t.sort_values(["count", "phone"], ignore_index=True)
 
@@ -247,11 +255,13 @@ def split(clips: pd.DataFrame,  # selected clips
     t.loc[kept.index, "split"] = group.map(place)
     asked = {"train", *(["valid"] if valid > 0 else []), *(["test"] if test > 0 else [])}
     if empty := sorted(asked - set(place.values())):
-        warnings.warn(f"split: {len(order)} group(s) of recordings, so {' and '.join(empty)} stay empty; send more notes to hold some out", stacklevel=2)
+        short = f"{len(order)} group(s) of recordings, so {' and '.join(empty)} stay empty"
+        warnings.warn(f"split: {short}; add recordings to hold some out", stacklevel=2)
     return t
 
 
 def summary(clips: pd.DataFrame) -> pd.DataFrame:
     "Recordings, clips and minutes of each split"
     t = clips[clips.split != ""].assign(minutes=minutes(clips))
-    return t.groupby("split").agg(recordings=("recording", "nunique"), clips=("recording", "size"), minutes=("minutes", "sum")).reindex(["train", "valid", "test"]).fillna(0).round(2)
+    per = t.groupby("split").agg(recordings=("recording", "nunique"), clips=("recording", "size"), minutes=("minutes", "sum"))
+    return per.reindex(["train", "valid", "test"]).fillna(0).astype(dict(recordings=int, clips=int)).round(2)

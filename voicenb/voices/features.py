@@ -143,6 +143,7 @@ class Features:
     language: str
     span: tuple
     skipped: dict = field(default_factory=dict)  # clip -> why
+    profile: np.ndarray | None = None  # float32 [256], the person's GE2E direction, from up to 24 natural training clips
 
     def __len__(self): return len(self.table)
 
@@ -187,15 +188,30 @@ def _span(rows: list, audio) -> tuple:
     return (int(lo // 25 * 25), int(-(-hi // 25) * 25))
 
 
+def _profile(table: pd.DataFrame, rows: list, audio, cache: Path) -> np.ndarray:
+    "The person's direction in GE2E space, stored beside the arrays"
+    from voicenb.core.speaker import embed, profile
+    pick = np.flatnonzero(table.split.to_numpy() == "train")
+    if not len(pick): pick = np.arange(len(table))
+    pick = pick[:: max(1, len(pick) // 24)][:24]
+    path = cache / f"profile_{hashlib.sha256(''.join(table.key.iloc[pick]).encode()).hexdigest()[:24]}.npy"
+    if not path.exists():
+        v = profile(embed([(read(audio, rows[i]["recording"], rows[i]["start"], rows[i]["end"], RATE).samples, RATE) for i in pick]))
+        tmp = path.with_name(f".{path.stem}.{os.getpid()}.npy")
+        np.save(tmp, v.astype(np.float32))
+        os.replace(tmp, path)
+    return np.load(path, allow_pickle=False)
+
+
 def prepare(clips: pd.DataFrame,  # aligned clips; rows with kept=False are left out
             audio: str | Path,  # the masters' folder
             cache: str | Path,  # where the arrays go
-            params: dict | None = None,  # language, f0 (harvest or dio), jobs
+            params: dict | None = None,  # language, f0 (harvest or dio), jobs, profile (measure the person's GE2E direction)
             ) -> Features:
     "Analyse all clips that are kept and aligned; raises `VoiceError` where none is"
     from joblib import Parallel, delayed
     from tqdm.auto import tqdm
-    p = dict(language="en", f0="harvest", jobs=min(2, os.cpu_count() or 1)) | (params or {})
+    p = dict(language="en", f0="harvest", jobs=min(2, os.cpu_count() or 1), profile=True) | (params or {})
     use = clips[clips.kept.astype(bool)] if "kept" in clips else clips
     rows = [r for r in use.to_dict("records") if r.get("phones") is not None and len(r["phones"]) and r.get("text")]
     if not rows: raise VoiceError("no clip is kept and aligned: nothing to train on; look at the funnel")
@@ -209,4 +225,5 @@ def prepare(clips: pd.DataFrame,  # aligned clips; rows with kept=False are left
     if not good: raise VoiceError(f"no clip could be analysed: {why[0]}")
     table = pd.DataFrame([dict(clip=rows[i].get("clip", keys[i]), recording=rows[i]["recording"], key=keys[i], text=rows[i]["text"],
                                split=rows[i].get("split") or "train", seconds=rows[i]["end"] - rows[i]["start"]) for i in good])
-    return Features(cache, table, p["language"], span, {rows[i].get("clip", keys[i]): w for i, w in enumerate(why) if w})
+    who = _profile(table, [rows[i] for i in good], audio, cache) if p["profile"] else None
+    return Features(cache, table, p["language"], span, {rows[i].get("clip", keys[i]): w for i, w in enumerate(why) if w}, who)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LANGUAGES', 'VARIANTS', 'FLITE', 'ASSETS', 'CMU', 'texts', 'espeak_clips', 'lay', 'flite_phones', 'flite_clips',
-           'corpus']
+           'corpus', 'learn']
 
 # %% ../../nbs/voices/30c_warmstart.ipynb #076e5ad1
 import hashlib
@@ -175,3 +175,39 @@ def corpus(folder: str | Path,  # where the recordings go
     rows = [c for part in Parallel(n_jobs=2)(jobs) for c in part]
     out = pd.DataFrame(rows).drop_duplicates("clip").reset_index(drop=True)
     return out.assign(split=np.where(np.arange(len(out)) % 40 == 7, "valid", "train"))
+
+# %% ../../nbs/voices/30c_warmstart.ipynb #061c78e4
+def learn(clips: pd.DataFrame,  # from `corpus`
+          audio: str | Path,  # their folder
+          work: str | Path,  # caches and checkpoints
+          out: str | Path,  # where warmstart.safetensors and warmstart.json go
+          steps: int = 2400, batch: int = 8, lr: float = 2e-3, seed: int = 0,
+          **shape,  # see `Acoustic`
+          ) -> dict:  # what warmstart.json says
+    "Train the model every baseline voice starts from"
+    import torch
+    from voicenb.voices import acoustic, baseline, features, trainer
+    from voicenb.voices.voice import write_json, write_tensors
+    speakers, languages = sorted(clips.speaker.unique()), list(LANGUAGES)
+    items, held, weights = [], [], []
+    for (who, language), group in clips.groupby(["speaker", "language"]):
+        f = features.prepare(group, audio, Path(work) / "cache", dict(language=language, profile=False))
+        stats = baseline.statistics(f, list(range(len(f))))
+        weights.append(np.sqrt(stats["std"][:acoustic.ORDER]))
+        for i in range(len(f)):
+            a = acoustic.item(f[i], stats, speakers.index(who), languages.index(language))
+            (held if f.table.split.iloc[i] == "valid" else items).append(a)
+    torch.manual_seed(seed)
+    model, weight = acoustic.Acoustic(speakers=len(speakers), languages=len(languages), **shape), torch.from_numpy(np.mean(weights, 0))
+    def batches(i):
+        rng = np.random.default_rng([seed, i])
+        return acoustic.collate([baseline.window(items[k], rng, 1000) for k in trainer.pick(i, len(items), batch, seed)])
+    plan = trainer.Plan(steps=steps, lr=lr, seed=seed, ema=.99, save_every=300, valid_every=200, score_at=(1.0,))
+    report = trainer.train(model, lambda m, b: acoustic.losses(m, b, weight), batches, Path(work) / "training", plan, acoustic.WEIGHTS,
+                           valid=[acoustic.collate(held[k:k + 8]) for k in range(0, min(len(held), 32), 8)], fingerprint=f"{len(items)} {sum(len(i['y']) for i in items)}")
+    Path(out).mkdir(parents=True, exist_ok=True)
+    write_tensors(Path(out) / "warmstart.safetensors", {k: v.numpy().astype(np.float16) for k, v in model.state_dict().items()})
+    about = dict(model=model.config, speakers=speakers, languages=languages, steps=report.steps, seconds=round(report.seconds), loss=report.loss, valid=report.valid,
+                 minutes=round(sum(len(i["y"]) for i in items) * .005 / 60, 1), seed=seed)
+    write_json(Path(out) / "warmstart.json", about)
+    return about
