@@ -56,7 +56,7 @@ class _Job:
         self.words, said = _words(text, language)
         phones = [p for w in self.words for p in w["phones"]]
         if not phones: self.reason = "the text has nothing that can be said"
-        elif len(self.x) < STATES*len(phones): self.reason = f"{len(phones)} phones in {self.seconds:.2f} s: more than can be said"
+        elif len(self.x) <= STATES*len(phones): self.reason = f"{len(phones)} phones in {self.seconds:.2f} s: more than can be said"
         elif names and (new := set(phones) - set(names)):                     # a phone the model never heard: the nearest it knows
             said = [(tuple(p if p not in new else _nearest(p, names) for p in ps), q) for ps, q in said]
         self.said = said
@@ -95,9 +95,9 @@ def train(
     return estimate([(j.x, j.c, j.path) for j in jobs], names)
 
 # %% ../../nbs/core/06a_align.ipynb #39296d7f
-CENTRE, SPREAD = -6.0, 1.2 # nats a frame where the score is 0.5, and how fast it changes
+CENTRE, SPREAD = -7.0, 1.5 # nats a frame where the score is 0.5, and how fast it changes
 
-def _score(loss): return float(np.round(1/(1+np.exp(-(np.mean(loss)-CENTRE)/SPREAD)), 4)) if len(loss) else 0.0
+def _score(loss): return float(np.round(1/(1+np.exp(-np.clip((np.mean(loss)-CENTRE)/SPREAD, -20, 20))), 4))
 
 def _spans(job, c, path, logp):
     "Phones and words of a path."

@@ -78,10 +78,10 @@ def warp(
             cost[3:] = steps[came[i], np.arange(width)]
         at = reference[low[i]:low[i]+width]
         cost[3:] += np.sqrt(np.maximum(energy[low[i]:low[i]+width] - 2*(at @ real[i]) + real[i] @ real[i], 0))
-    out, j = np.zeros(n, int), m-1-low[-1]
+    out, j = np.zeros(n, int), int(m-1-low[-1])
     for i in range(n-1, -1, -1):
         out[i] = j + low[i]
-        if i: j = min(max(j - came[i, j] + low[i] - low[i-1], 0), width-1)
+        if i: j = min(max(j - int(came[i, j]) + int(low[i] - low[i-1]), 0), width-1)
     return out
 
 # %% ../../nbs/core/06_hmm.ipynb #77788add

@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -38,6 +39,7 @@ def to_text(data: bytes | str) -> str:
     return (text if good >= broken or broken == 1 and text.endswith("\ufffd") else data.decode("cp1252", "replace")).replace("\0", "")
 
 
+@lru_cache(maxsize=10_000)
 def clean_name(name: str) -> str:
     "A name as people see it: no invisible marks, plain spaces, composed accents"
     return " ".join(unicodedata.normalize("NFC", name.translate(_NO_MARKS)).translate(_SPACES).split())
@@ -60,7 +62,7 @@ def head(line: str) -> tuple[str, re.Match, str] | None:
     "(layout, match, rest of the line) where `line` begins a message, else None"
     window = line[:120]
     if not re.search(r"\d", window[:24]): return None
-    at = [i for i, c in enumerate(window) if c not in BIDI]
+    at = range(len(window)) if window.isascii() else [i for i, c in enumerate(window) if c not in BIDI]
     flat = "".join(window[i] for i in at).translate(_SPACES).translate(_DIGITS)
     for layout, pattern in HEADS.items():
         if m := pattern.match(flat): return layout, m, line[at[m.end() - 1] + 1:] if m.end() else line
@@ -150,10 +152,9 @@ def attachment(text: str,  # one message, all its lines
 
 def is_omitted(text: str) -> bool:
     "Whether a message stands for media that the export left out"
+    if len(text) > 80 or "\n" in text or text.lstrip(" ")[:1] not in ("<", "\u200e", "\u200f"): return False
     clean = clean_name(text)
-    if len(clean) > 60 or "\n" in text: return False
-    stands_in = clean.startswith("<") and clean.endswith(">") or text.lstrip(" ")[:1] in ("\u200e", "\u200f")
-    return stands_in and bool(OMITTED.search(clean))
+    return (clean[0] != "<" or clean[-1] == ">") and bool(OMITTED.search(clean)) if clean else False
 
 # %% ../../nbs/data/10a_chat.ipynb #d4cd8503
 def _cuts(body: str) -> list[int]:
