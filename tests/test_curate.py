@@ -65,7 +65,7 @@ def test_measure_at_the_edges_of_a_recording(tmp_path):
 
 
 @pytest.mark.parametrize("column,value,reason", [("end", .4, "too_short"), ("end", 40.0, "too_long"), ("clipped", .2, "clipped"), ("snr_db", 2.0, "low_snr"),
-                                                 ("bandwidth_hz", 900.0, "narrow_band"), ("silence_share", .95, "mostly_silence"), ("align_score", .001, "low_align"),
+                                                 ("bandwidth_hz", 900.0, "narrow_band"), ("silence_share", .95, "mostly_silence"), ("align_score", .3, "low_align"),
                                                  ("chars_per_second", .2, "rate_outlier"), ("text", "?!", "no_text")])
 def test_each_limit_has_its_reason(column, value, reason):
     good = dict(clipped=0.0, snr_db=40.0, bandwidth_hz=7000.0, silence_share=.2, align_score=.8, chars_per_second=14.0)

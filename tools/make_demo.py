@@ -132,7 +132,7 @@ def sentences(text: str) -> list[str]:
 def room(parts: list[np.ndarray], rng: np.random.Generator, rate: int = RATE) -> np.ndarray:
     "Sentences in a room: pauses between them, a level of its own, a quiet noise floor"
     quiet = lambda low, high: np.zeros(int(rng.uniform(low, high) * rate), np.float32)
-    x = np.concatenate([quiet(.25, .6)] + [p for i, s in enumerate(parts) for p in ((quiet(.3, .7), s) if i else (s,))] + [quiet(.3, .7)])
+    x = np.concatenate([quiet(.25, .6)] + [p for i, s in enumerate(parts) for p in ((quiet(.1, .5), s) if i else (s,))] + [quiet(.3, .7)])
     x = x / max(float(np.abs(x).max()), 1e-6) * 10 ** (-rng.uniform(3, 9) / 20)
     noise = np.convolve(rng.standard_normal(len(x) + 15), np.hanning(16) / np.hanning(16).sum(), "valid")
     return (x + noise[:len(x)] * 10 ** (-60 / 20)).astype(np.float32)

@@ -144,7 +144,7 @@ def select(clips: pd.DataFrame,  # measured clips
            clipped: float = .01,  # share of full-scale samples
            bandwidth_hz: float = 2_500.0,  # Hz
            silence: float = .7,  # share of quiet frames
-           align: float = .05,  # alignment score
+           align: float = .4,  # alignment score
            rate: tuple = (1.0, 50.0),  # letters a second that anybody speaks, in any script
            z: float = 3.5,  # robust z of an outlier
            fence: float = 1.5,  # Tukey's factor of an outlier

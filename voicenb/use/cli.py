@@ -93,15 +93,15 @@ def execute(notebook: Path, params: dict, out: str = "", quiet: bool = False) ->
     import papermill as pm
     known = defaults(notebook)
     name = params.get("name", known.get("name", notebook.stem)) or notebook.stem
-    folder = Path(params["run"]) / "diagnose" if "run" in known and "name" not in known else rp.begin(name, params.get("out", out))
-    folder.mkdir(parents=True, exist_ok=True)
+    looks = "run" in known and "name" not in known  # a diagnose notebook: it promises pictures, not a report
+    folder = rp.looking_at(params.get("run", known["run"])) if looks else rp.begin(name, params.get("out", out))
     target, error = folder / notebook.name, None
     try:
-        pm.execute_notebook(str(notebook), str(target), parameters=params, kernel_name="python3", progress_bar=False, log_output=not quiet,
+        pm.execute_notebook(str(notebook), str(target), parameters=params, kernel_name="python3", language="python", progress_bar=False, log_output=not quiet,
                             stdout_file=None if quiet else sys.stdout, stderr_file=None if quiet else sys.stderr)
     except pm.PapermillExecutionError as e: error = f"{e.ename}: {e.evalue}".splitlines()[0]
     except RuntimeError as e: error = f"the kernel died ({str(e).splitlines()[0]})"
-    if not (folder / "report.json").exists() and "name" not in known:  # a diagnose notebook promises pictures, not a report
+    if looks:
         verdict = f"failed: {rp.unrun(target)}" if rp.unrun(target) else "passed"
         rp.to_html(target)
     else: verdict = rp.finish(target, folder / "report.json")
