@@ -337,7 +337,7 @@ def test_the_demo_export(tmp_path):
 
 @pytest.mark.parametrize("language", ["de", "es", "ar"])
 def test_android_exports_of_other_languages(language, tmp_path):
-    spec = importlib.util.spec_from_file_location("make_demo", ROOT / "tools" / "make_demo.py")
+    spec = importlib.util.spec_from_file_location("make_demo", ROOT / "tests" / "make_demo.py")
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
     path, gold, me = tool.android_export(tmp_path / "e.zip", language, notes=6)

@@ -177,6 +177,14 @@ def match_phones(a, b):
         else: j -= 1; owner[j] = max(i-1, 0)
     return owner
 
+def _whole(on, sizes):
+    "Word of each phone, with no word reaching into a group that is another's: what hangs over goes to that one."
+    ends = list(np.cumsum(sizes))
+    for a, b in zip([0, *ends], ends):
+        inner = [w for w in on[a:b] if w not in on[:a] and w not in on[b:]]
+        if inner: on[a:b] = [min(max(w, inner[0]), inner[-1]) for w in on[a:b]]
+    return on
+
 def _share(words, voice):
     "The clause's phones shared among its words; a word that would get none is said alone."
     groups, alone = _say(" ".join(words), voice), [sum(_say(w, voice), ()) for w in words]
@@ -185,7 +193,8 @@ def _share(words, voice):
     said, owner = sum(groups, ()), [w for w, a in enumerate(alone) for _ in a]
     shares = [[] for _ in words]
     if owner:
-        for phone, at in zip(said, match_phones([p for a in alone for p, _ in a], [p for p, _ in said])): shares[owner[at]].append(phone)
+        on = [owner[i] for i in match_phones([p for a in alone for p, _ in a], [p for p, _ in said])]
+        for phone, w in zip(said, _whole(on, [len(g) for g in groups])): shares[w].append(phone)
     return [tuple(s) or a for s, a in zip(shares, alone)]
 
 # %% ../../nbs/core/03a_phonemes.ipynb #7a600b0c
@@ -252,10 +261,12 @@ def speak(
     sounds = [k for k, s in enumerate(spans) if s[0] != "sil"]
     heard = [spans[k][0] for k in sounds]
     on = range(len(phones)) if len(heard) == len(phones) else match_phones(phones, heard)
-    out, at = [("sil" if s[0] == "sil" else s[0], s[1]/RATE, s[2]/RATE) for s in spans], {}
-    for k, i in zip(sounds, on):
-        out[k] = (phones[i], out[k][1], out[k][2])
-        at.setdefault(owner[i], []).append(k)
+    name, out, at = dict(zip(sounds, on)), [], {}
+    for k, (phone, start, end) in enumerate(spans):
+        i = name.get(k)
+        if i is not None and name.get(k-1) == i: out[-1] = (phones[i], out[-1][1], end/RATE)   # two events of one phone
+        else: out.append(("sil" if i is None else phones[i], start/RATE, end/RATE))
+        if i is not None: at.setdefault(owner[i], []).append(len(out)-1)
     times = [(words[w]["word"], out[min(ks)][1], out[max(ks)][2]) for w, ks in sorted(at.items())]
     if out and out[0][1] > 0: out.insert(0, ("sil", 0.0, out[0][1]))
     return Spoken((samples/32768).astype(np.float32), RATE, times, out)

@@ -11,6 +11,7 @@ import os
 import re
 import stat
 import zipfile
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,12 +52,13 @@ def zip_entries(path: str | Path) -> list[Entry]:
         raise ValueError(f"{path.name}: not a readable zip ({e}); export the chat again, or unpack it and give the folder") from e
     if len(infos) > MAX_ENTRIES: raise ValueError(f"{path.name}: {len(infos):,} entries; more than {MAX_ENTRIES:,} is no chat export")
     if (total := sum(i.file_size for i in infos)) > MAX_TOTAL: raise ValueError(f"{path.name}: unpacks to {total / 2**30:.0f} GiB; split the export")
-    seen, out = {}, []
+    seen, out, count = {}, [], Counter(i.filename for i in infos)
     for i in infos:
         if i.is_dir(): continue
         name, why = flat_name(i.filename) or "unnamed", _unsafe_info(i)
+        if not why and count[i.filename] > 1: why = "the same name twice; which one is meant cannot be told"
         key = name.casefold()
-        if not why and key in seen: why = f"its name collides with {seen[key]}" if seen[key] != name else "the same name twice"
+        if not why and key in seen: why = f"its name collides with {seen[key]}"
         if not why: seen[key] = name
         out.append(Entry(f"{path}::{i.filename}", name, i.file_size, why))
     return out

@@ -24,9 +24,10 @@ def read_transcripts(
     source, # dict file -> text, or a file of lines `file name|text`; None is no transcripts
 ): # -> (dict file -> text, list of dict(file, problem, detail))
     "Transcripts by file name, and what was wrong with them."
-    if source is None: return {}, []
+    if source is None or source == "": return {}, []
     if isinstance(source, dict): return {str(k): str(v).strip() for k, v in source.items()}, []
-    data, out, problems = Path(source).read_bytes(), {}, []
+    try: data, out, problems = Path(source).read_bytes(), {}, []
+    except OSError as e: raise ValueError(f"{source}: cannot read the transcripts ({e.strerror})") from e
     try: text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError: text = data.decode("cp1252", "replace"); problems.append(dict(file=Path(source).name, problem="encoding", detail="not UTF-8, read as Windows-1252"))
     for n, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
@@ -106,12 +107,13 @@ def _gold(t, audio, texts, language):
         if not split_words(spoken): problems.append(dict(file=rows.file.iloc[0], problem="unsayable", detail="the text holds no words"))
         elif len(rows) == 1: out[rows.index[0]] = (raw, spoken)
         else: several.append((recording, rows.sort_values("start"), raw, spoken))
-    done = align([_loader(audio, r, rows.end.max()) for r, rows, _, _ in several], [s for *_, s in several], language)
+    done = align([_loader(audio, r, rows.end.max()) for r, rows, _, _ in several], [s for *_, s in several], language, iterations=8)
     for (_, rows, raw, spoken), a in zip(several, done):
         file = rows.file.iloc[0]
         if a.reason: problems.append(dict(file=file, problem="unalignable", detail=a.reason)); continue
         parts, lost = share(raw, a.words, list(zip(rows.start, rows.end)), language, spoken)
         out |= dict(zip(rows.index, parts))
+        if a.score < 0.3: problems.append(dict(file=file, problem="misfit", detail=f"the text hardly fits the sound (score {a.score:.2f})"))
         if lost: problems.append(dict(file=file, problem="unspoken", detail=f"no clip holds: {' '.join(lost)[:200]}"))
     return out, problems
 
@@ -131,7 +133,7 @@ def problems(clips, transcripts) -> pd.DataFrame: # file, problem, detail
 def words(
     clips:pd.DataFrame, # with recording, file, start, end; rejected pieces of a recording included
     audio:Path, # masters' folder
-    transcripts=None, # dict file -> text, or the Path of lines `file name|text`
+    transcripts=None, # dict file -> text, or the Path of a file of lines `file name|text`
     language:str="en",
     engine:str="pocketsphinx", # asked where there is no transcript
 ) -> pd.DataFrame: # text_raw, text, text_source, asr_logprob

@@ -1,6 +1,6 @@
 """Make the demo export, and small exports in other languages for the tests.
 
-    python tools/make_demo.py            writes voicenb/assets/demo_export.zip and voicenb/assets/demo_transcripts.csv
+    python tests/make_demo.py            writes voicenb/assets/demo_export.zip and voicenb/assets/demo_transcripts.csv
 
 The demo is synthetic: four flite voices play four people of a group chat. flite is needed here only; the zip is committed.
 `android_export` needs nothing but the package: espeak-ng speaks, in any of the languages below. Same arguments, same bytes (with one libopus).
