@@ -2,14 +2,25 @@
 
 flite speaks sentences and says where each phone ends; the aligner sees only audio and text. Needs flite for the truth, nothing else.
 """
-import json, os, platform, re, shutil, subprocess, sys, tempfile, time
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import soundfile as sf
 
+from voicenb.core import audio
 from voicenb.core.align import align
 from voicenb.core.phonemes import match_phones
+from voicenb.data import transcribe
 
 SENTENCES = """The birch canoe slid on the smooth planks. Glue the sheet to the dark blue background. It is easy to tell the depth of a well.
 These days a chicken leg is a rare dish. Rice is often served in round bowls. The juice of lemons makes fine punch. The box was thrown beside the parked truck.
@@ -68,6 +79,27 @@ def measure(clips, done):
     return np.array(errors)
 
 
+def cuts(notes=20, sentences=6, seed=1):
+    "Notes of several sentences cut between them: how many clips get exactly their words?"
+    rng, rows, texts, truth = np.random.default_rng(seed), [], {}, []
+    with tempfile.TemporaryDirectory() as folder:
+        for n in range(notes):
+            at, track, lines = 0.0, [], [SENTENCES[k] for k in rng.choice(len(SENTENCES), sentences, replace=False)]
+            for line in lines:
+                phones = flite(line, f"{folder}/one.wav")
+                x, rate = sf.read(f"{folder}/one.wav", dtype="float32")
+                a, b = phones[0][2] - .05, phones[-1][1] + .05                          # flite's own pauses cut to 50 ms
+                x = x[int(a*rate):int(b*rate)]
+                gap = rng.uniform(.05, .6)
+                rows.append(dict(clip=f"{n}_{at:.3f}", recording=f"{n:016x}", file=f"{n}.opus", start=at, end=at + len(x)/rate))
+                track += [x, np.zeros(int(gap*rate), np.float32)]; at += len(x)/rate + int(gap*rate)/rate
+                truth.append(line)
+            texts[f"{n}.opus"] = " ".join(lines)
+            audio.save(audio.Audio(np.concatenate(track), rate), f"{folder}/{n:016x}.flac")
+        t = transcribe.words(pd.DataFrame(rows), Path(folder), texts)
+    return dict(clips=len(t), cuts=len(t)-notes, exact=int((t.text_raw == truth).sum()))
+
+
 def main(n=100, out=None):
     if not shutil.which("flite"):
         print("flite is not installed: there is no truth to compare with, nothing measured"); return
@@ -87,7 +119,9 @@ def main(n=100, out=None):
                          score_wrong=round(float(np.median(wrong)), 3) if wrong else None))
     print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; flite slt, word starts and ends")
     print(pd.DataFrame(rows).to_string(index=False))
-    report = dict(load=os.getloadavg()[0], rows=rows)
+    cut = cuts()
+    print(f"notes cut between sentences: {cut['exact']} of {cut['clips']} clips have exactly their words")
+    report = dict(load=os.getloadavg()[0], rows=rows, cuts=cut)
     if out: json.dump(report, open(out, "w"), indent=1)
     print(json.dumps(report))
 

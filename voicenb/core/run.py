@@ -169,7 +169,7 @@ class Run:
         paths = [work / f"shard-{i:05d}.parquet" for i in range(len(parts))]
         todo = [(bound | ({first: t} if first else {}), str(p)) for t, p in zip(parts, paths) if not p.exists()]
         jobs = min(self.jobs, len(todo)) or 1
-        done = Parallel(n_jobs=jobs, return_as="generator_unordered")(delayed(_work)(fn, b, p) for b, p in todo)
+        done = Parallel(n_jobs=jobs, return_as="generator_unordered", max_nbytes=None)(delayed(_work)(fn, b, p) for b, p in todo)
         for pid, peak in self._bar(done, len(todo), fn.__name__): self.workers[pid] = max(peak, self.workers.get(pid, 0))
         tables = [tb.load(p) for p in paths]
         full = [t for t in tables if len(t)] or tables[:1]
@@ -193,6 +193,11 @@ class Run:
         row["peak_rss_mb"] = self.peak_rss_mb
         self.log.append(row)
         if self.progress: print(describe(row))
+
+    def close(self):
+        "Send the worker processes home; the next stage would start new ones"
+        from joblib.externals.loky import get_reusable_executor
+        if self.workers: get_reusable_executor().shutdown(wait=True)
 
     @property
     def peak_rss_mb(self) -> int:

@@ -97,6 +97,7 @@ def build(run: Run, folder: Path,  # the run; `reports/<name>`
                   align=dict(median_score=float(kept.align_score.median())), train=train, eval=scores, samples=[str(p) for p in samples],
                   seconds_total=slip["seconds_total"], peak_rss_mb=slip["peak_rss_mb"]) | more
     write(folder, report)
+    run.close()
     return report
 
 # %% ../../nbs/use/91_report.ipynb #51a3c674

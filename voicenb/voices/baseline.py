@@ -86,9 +86,13 @@ class BaselineVoice(Voice):
 
     @classmethod
     def from_folder(cls, folder: Path, info: dict):
+        return cls.from_tensors(info, read_tensors(folder))
+
+    @classmethod
+    def from_tensors(cls, info: dict, t: dict):
+        "The voice of `tensors`"
         import torch
         from voicenb.voices.acoustic import Acoustic
-        t = read_tensors(folder)
         model = Acoustic(**info["training"]["model"])
         model.load_state_dict({k[6:]: torch.from_numpy(v.astype(np.float32)) for k, v in t.items() if k.startswith("model.")})
         return cls(info, model, {k: v for k, v in t.items() if not k.startswith("model.")})
@@ -115,7 +119,7 @@ def begin(language: str, warm: str | Path | None = WARM, seed: int = 0, **shape)
     return model
 
 # %% ../../nbs/voices/30_baseline.ipynb #610da006
-PARAMS = dict(steps=None, seconds=None, batch=6, lr=1e-3, seed=0, warm=WARM, window=8.0, ema=.97, save_every=100, speaker="", threads=None, bf16=None, shape={},
+PARAMS = dict(steps=None, seconds=None, batch=6, lr=1e-3, seed=0, warm=WARM, window=8.0, ema=.97, save_every=100, speaker="", threads=1, bf16=None, shape={},
               score_clips=4, drop=.1, consent=None, knobs={})
 
 

@@ -143,6 +143,7 @@ class Features:
     language: str
     span: tuple
     skipped: dict = field(default_factory=dict)  # clip -> why
+    audio: Path | None = None  # the masters' folder
     profile: np.ndarray | None = None  # float32 [256], the person's GE2E direction, from up to 24 natural training clips
 
     def __len__(self): return len(self.table)
@@ -150,6 +151,11 @@ class Features:
     def __getitem__(self, i: int) -> dict:
         "The arrays of clip `i`"
         with np.load(self.folder / f"{self.table.key.iloc[i]}.npz", allow_pickle=False) as z: return {k: z[k] for k in z.files}
+
+    def samples(self, i: int) -> np.ndarray:
+        "The sound of clip `i` at 16 kHz and the common level, float32 [n]"
+        r = self.table.iloc[i]
+        return level(read(self.audio, r.recording, r.start, r.end, RATE).samples, LEVEL)
 
     def rows(self, split: str) -> list[int]:
         "Positions of the clips of a split"
@@ -208,11 +214,12 @@ def prepare(clips: pd.DataFrame,  # aligned clips; rows with kept=False are left
             cache: str | Path,  # where the arrays go
             params: dict | None = None,  # language, f0 (harvest or dio), jobs, profile (measure the person's GE2E direction)
             ) -> Features:
-    "Analyse all clips that are kept and aligned; raises `VoiceError` where none is"
+    "Analyse all clips that are kept, aligned and not in the test split; raises `VoiceError` where none is"
     from joblib import Parallel, delayed
     from tqdm.auto import tqdm
     p = dict(language="en", f0="harvest", jobs=min(2, os.cpu_count() or 1), profile=True) | (params or {})
     use = clips[clips.kept.astype(bool)] if "kept" in clips else clips
+    use = use[use.split != "test"] if "split" in use else use  # never learnt from
     rows = [r for r in use.to_dict("records") if r.get("phones") is not None and len(r["phones"]) and r.get("text")]
     if not rows: raise VoiceError("no clip is kept and aligned: nothing to train on; look at the funnel")
     cache = Path(cache)
@@ -224,6 +231,6 @@ def prepare(clips: pd.DataFrame,  # aligned clips; rows with kept=False are left
     good = [i for i, w in enumerate(why) if not w]
     if not good: raise VoiceError(f"no clip could be analysed: {why[0]}")
     table = pd.DataFrame([dict(clip=rows[i].get("clip", keys[i]), recording=rows[i]["recording"], key=keys[i], text=rows[i]["text"],
-                               split=rows[i].get("split") or "train", seconds=rows[i]["end"] - rows[i]["start"]) for i in good])
+                               split=rows[i].get("split") or "train", start=rows[i]["start"], end=rows[i]["end"]) for i in good])
     who = _profile(table, [rows[i] for i in good], audio, cache) if p["profile"] else None
-    return Features(cache, table, p["language"], span, {rows[i].get("clip", keys[i]): w for i, w in enumerate(why) if w}, who)
+    return Features(cache, table, p["language"], span, {rows[i].get("clip", keys[i]): w for i, w in enumerate(why) if w}, Path(audio), who)
