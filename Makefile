@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help voice test setup setup-dev clean
+.PHONY: help voice test setup setup-dev clean readme
 
 help:
 	@echo "make voice   set up and run the main job on the demo voice notes: dataset, voice, report"
 	@echo "make test    set up and pass all tests"
+	@echo "make readme  write README.md from nbs/index.ipynb"
 	@echo "make clean   remove the virtual environment (runs and reports stay)"
 
 $(BIN)/python:
@@ -40,3 +41,6 @@ test: setup-dev
 
 clean:
 	rm -rf $(VENV)
+
+readme: setup-dev
+	@$(BIN)/jupyter nbconvert --log-level ERROR --to markdown --TemplateExporter.exclude_input=True --output-dir . --output README nbs/index.ipynb

@@ -84,7 +84,7 @@ def read_bytes(source: str | Path,  # a path, or "export.zip::member"
     try:
         with zipfile.ZipFile(path) as z, z.open(member) as f:
             data = f.read(limit + 1)
-    except (zipfile.BadZipFile, KeyError, RuntimeError, NotImplementedError, EOFError, zipfile.zlib.error) as e:
+    except (zipfile.BadZipFile, KeyError, RuntimeError, EOFError, zipfile.zlib.error) as e:
         raise AudioError(f"{member} in {Path(path).name}: {e}; export the chat again") from e
     if len(data) > limit: raise AudioError(f"{member} in {Path(path).name}: unpacks to more than {limit:,} bytes")
     return data

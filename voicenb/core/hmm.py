@@ -88,7 +88,7 @@ def warp(
 SIL, STATES = "sil", 3
 _SIL_PDFS = (0, 0, 1, 1, 1, 1, 2, 2)                          # which of sil's three Gaussians each of its eight states uses
 SKIP = len(_SIL_PDFS) + 1                                    # states jumped over when a pause is left out
-FLOOR, LEAN = 0.05, 60.0                                     # variance floor (features have variance 1), frames
+FLOOR, LEAN = 0.05, 20.0                                     # variance floor (features have variance 1), frames
 _KINDS = dict(vowel="aeiouyæɐɑɒɔəɘɚɛɜɝɞɤɨɪɯɵøœɶʉʊʌʏᵻ", nasal="mnŋɲɳɴɱ", stop="pbtdkɡgqʔcɟʈɖ", liquid="lɹrɾʁʀjwɫʎɥɻɭʋ")
 
 def kind(phone:str) -> str: # sil, vowel, nasal, stop, liquid or other

@@ -95,7 +95,71 @@ def peak_mb() -> int:
 _LOCKS = {}  # run folder -> open lock file, one a process
 
 
-class Run:
+class _Work:
+    "How a stage's table is computed: arguments by name, missing shards in parallel, one rename at the end"
+
+    def _bind(self, fn, args, params) -> dict:
+        "All arguments by name, defaults filled in; `audio` and `cache` are this run's folders"
+        sig = inspect.signature(fn)
+        for place in ("audio", "cache"):
+            if place in sig.parameters: params.setdefault(place, self.folder / place)
+        if "out" in sig.parameters: params.setdefault("out", "")
+        bound = sig.bind(*args, **params)
+        bound.apply_defaults()
+        return dict(bound.arguments)
+
+    def _compute(self, fn, bound, home):
+        "Compute the missing shards of a stage, then put the table together and rename its folder into place"
+        from joblib import Parallel, delayed
+        work = home.with_name(f".{home.name}")
+        work.mkdir(exist_ok=True)
+        if (work / "table.parquet").exists(): return os.replace(work, home)
+        first, table = next(((k, v) for k, v in bound.items() if isinstance(v, pd.DataFrame)), (None, None))
+        parts = shards(table, fn.stage["by"]) if first else [None]
+        paths = [work / f"shard-{i:05d}.parquet" for i in range(len(parts))]
+        todo = [(bound | ({first: t} if first else {}), str(p)) for t, p in zip(parts, paths) if not p.exists()]
+        jobs = min(self.jobs, len(todo)) or 1
+        done = Parallel(n_jobs=jobs, return_as="generator_unordered", max_nbytes=None)(delayed(_work)(fn, b, p) for b, p in todo)
+        for pid, peak in self._bar(done, len(todo), fn.__name__): self.workers[pid] = max(peak, self.workers.get(pid, 0))
+        tables = [tb.load(p) for p in paths]
+        full = [t for t in tables if len(t)] or tables[:1]
+        tb.save(pd.concat(full, ignore_index=True), work / "table.parquet")
+        os.replace(work, home)
+        for p in paths: (home / p.name).unlink()
+
+    def _bar(self, items, total, name):
+        "One tqdm bar a stage, on the terminal and in a notebook alike"
+        from tqdm import tqdm
+        return tqdm(items, total=total, desc=name, unit="shard", disable=not self.progress or total < 2, leave=False, file=sys.stderr)
+
+# %% ../../nbs/core/01_run.ipynb #ffffd5ea
+class _Log(_Work):
+    "What a run remembers of its stages"
+
+    def _note(self, fn, key, hit, began, bound, out):
+        "Remember a stage for the receipt and say in one line what it did"
+        inputs = {k: value(v) for k, v in bound.items() if isinstance(v, (pd.DataFrame, Path)) and k not in ("audio", "out", "cache")}
+        row = dict(stage=f"{fn.__module__.removeprefix('voicenb.')}.{fn.__name__}", key=key, cached=hit, seconds=round(time.time() - began, 3), inputs=inputs)
+        if out is not None:
+            marks = tb._with_marks(out)
+            row |= dict(rows=len(out), kept=int(marks.kept.sum()), rejected=marks.reason[~marks.kept].value_counts().to_dict(), output=tb.fingerprint(out),
+                        audio_seconds=round(float(tb.minutes(out).sum() * 60), 1))
+        row["peak_rss_mb"] = self.peak_rss_mb
+        self.log.append(row)
+        if self.progress: print(describe(row))
+
+    def close(self):
+        "Send the worker processes home; the next stage would start new ones"
+        from joblib.externals.loky import get_reusable_executor
+        if self.workers: get_reusable_executor().shutdown(wait=True)
+
+    @property
+    def peak_rss_mb(self) -> int:
+        "Highest resident memory of this process and its workers together, MB"
+        return peak_mb() + sum(v for pid, v in self.workers.items() if pid != os.getpid())
+
+# %% ../../nbs/core/01_run.ipynb #4627982c
+class Run(_Log):
     "A run folder: `audio/` masters, `stages/` results by key, `receipt.json`"
 
     def __init__(self, folder: str | Path,  # where everything goes
@@ -147,62 +211,6 @@ class Run:
                 shutil.rmtree(old, ignore_errors=True)
         self._note(fn, key, hit, began, bound, None)
         return home
-
-    def _bind(self, fn, args, params) -> dict:
-        "All arguments by name, defaults filled in; `audio` and `cache` are this run's folders"
-        sig = inspect.signature(fn)
-        for place in ("audio", "cache"):
-            if place in sig.parameters: params.setdefault(place, self.folder / place)
-        if "out" in sig.parameters: params.setdefault("out", "")
-        bound = sig.bind(*args, **params)
-        bound.apply_defaults()
-        return dict(bound.arguments)
-
-    def _compute(self, fn, bound, home):
-        "Compute the missing shards of a stage, then put the table together and rename its folder into place"
-        from joblib import Parallel, delayed
-        work = home.with_name(f".{home.name}")
-        work.mkdir(exist_ok=True)
-        if (work / "table.parquet").exists(): return os.replace(work, home)
-        first, table = next(((k, v) for k, v in bound.items() if isinstance(v, pd.DataFrame)), (None, None))
-        parts = shards(table, fn.stage["by"]) if first else [None]
-        paths = [work / f"shard-{i:05d}.parquet" for i in range(len(parts))]
-        todo = [(bound | ({first: t} if first else {}), str(p)) for t, p in zip(parts, paths) if not p.exists()]
-        jobs = min(self.jobs, len(todo)) or 1
-        done = Parallel(n_jobs=jobs, return_as="generator_unordered", max_nbytes=None)(delayed(_work)(fn, b, p) for b, p in todo)
-        for pid, peak in self._bar(done, len(todo), fn.__name__): self.workers[pid] = max(peak, self.workers.get(pid, 0))
-        tables = [tb.load(p) for p in paths]
-        full = [t for t in tables if len(t)] or tables[:1]
-        tb.save(pd.concat(full, ignore_index=True), work / "table.parquet")
-        os.replace(work, home)
-        for p in paths: (home / p.name).unlink()
-
-    def _bar(self, items, total, name):
-        "One tqdm bar a stage, on the terminal and in a notebook alike"
-        from tqdm import tqdm
-        return tqdm(items, total=total, desc=name, unit="shard", disable=not self.progress or total < 2, leave=False, file=sys.stderr)
-
-    def _note(self, fn, key, hit, began, bound, out):
-        "Remember a stage for the receipt and say in one line what it did"
-        inputs = {k: value(v) for k, v in bound.items() if isinstance(v, (pd.DataFrame, Path)) and k not in ("audio", "out", "cache")}
-        row = dict(stage=f"{fn.__module__.removeprefix('voicenb.')}.{fn.__name__}", key=key, cached=hit, seconds=round(time.time() - began, 3), inputs=inputs)
-        if out is not None:
-            marks = tb._with_marks(out)
-            row |= dict(rows=len(out), kept=int(marks.kept.sum()), rejected=marks.reason[~marks.kept].value_counts().to_dict(), output=tb.fingerprint(out),
-                        audio_seconds=round(float(tb.minutes(out).sum() * 60), 1))
-        row["peak_rss_mb"] = self.peak_rss_mb
-        self.log.append(row)
-        if self.progress: print(describe(row))
-
-    def close(self):
-        "Send the worker processes home; the next stage would start new ones"
-        from joblib.externals.loky import get_reusable_executor
-        if self.workers: get_reusable_executor().shutdown(wait=True)
-
-    @property
-    def peak_rss_mb(self) -> int:
-        "Highest resident memory of this process and its workers together, MB"
-        return peak_mb() + sum(v for pid, v in self.workers.items() if pid != os.getpid())
 
 # %% ../../nbs/core/01_run.ipynb #36cd858c
 def describe(row: dict) -> str:

@@ -91,7 +91,7 @@ REASONS = dict(
     duplicate_text="the same sentence again, where one would leak between splits",
 )
 
-
+# %% ../../nbs/core/00_table.ipynb #b3f52343
 class TableError(ValueError):
     "A table breaks the schema; the message names the stage and the column"
 

@@ -42,7 +42,7 @@ def _integer(n, n2w, to="cardinal"):
     "Words of a whole number; digit by digit where num2words gives up."
     from num2words import num2words
     try: words = num2words(n, lang=n2w, to=to)
-    except (OverflowError, NotImplementedError, IndexError, KeyError): words = ""
+    except (OverflowError, RuntimeError, LookupError): words = ""
     if not words.strip(): return _digits(str(n), n2w) if n > 9 else _integer(n, n2w)
     if n2w == "ar": words = re.sub("مئتا$", "مئتان", re.sub("ألفا$", "ألفان", words)).replace(" و ", " و")   # num2words gives construct forms
     if n2w == "es": words = re.sub(r"\buno mil\b", "un mil", words.replace("veintiuno mil", "veintiún mil")).replace("décimoprimero", "undécimo")

@@ -48,7 +48,7 @@ def zip_entries(path: str | Path) -> list[Entry]:
     path = Path(path)
     try:
         with zipfile.ZipFile(path) as z: infos = z.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, NotImplementedError) as e:
+    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError) as e:
         raise ValueError(f"{path.name}: not a readable zip ({e}); export the chat again, or unpack it and give the folder") from e
     if len(infos) > MAX_ENTRIES: raise ValueError(f"{path.name}: {len(infos):,} entries; more than {MAX_ENTRIES:,} is no chat export")
     if (total := sum(i.file_size for i in infos)) > MAX_TOTAL: raise ValueError(f"{path.name}: unpacks to {total / 2**30:.0f} GiB; split the export")

@@ -104,7 +104,7 @@ def execute(notebook: Path, params: dict, out: str = "", quiet: bool = False) ->
     if looks:
         verdict = f"failed: {rp.unrun(target)}" if rp.unrun(target) else "passed"
         rp.to_html(target)
-    else: verdict = rp.finish(target, folder / "report.json")
+    else: verdict = rp.finish(target, folder / "report.json", notebook)
     if error and verdict == "passed": verdict = f"failed: {error}"
     return verdict, folder
 

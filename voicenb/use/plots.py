@@ -21,8 +21,8 @@ def keep(figure, folder: str | Path, name: str) -> Path:
     import matplotlib as mpl
     Path(folder).mkdir(parents=True, exist_ok=True)
     with mpl.rc_context({"svg.hashsalt": "voicenb"}):
-        figure.savefig(Path(folder) / f"{name}.svg", metadata={"Date": None})
-    figure.savefig(Path(folder) / f"{name}.png", dpi=120)
+        figure.savefig(Path(folder) / f"{name}.svg", metadata={"Date": None}, bbox_inches="tight")
+    figure.savefig(Path(folder) / f"{name}.png", dpi=120, bbox_inches="tight")
     return Path(folder) / f"{name}.png"
 
 # %% ../../nbs/use/91b_plots.ipynb #b1360f4f
@@ -56,10 +56,9 @@ def rate_scatter(clips: pd.DataFrame, names: int = 6, ax=None):
     bad = ~t.kept & t.reason.isin(OUTLIERS)
     ax.scatter(seconds[~bad], letters[~bad], s=8, label="kept, or out for another reason")
     ax.scatter(seconds[bad], letters[bad], s=14, color="C3", label="out: the text does not fit")
-    middle = float((letters / seconds).median()) if len(t) else 0.0
-    x = np.array([0, seconds.max() if len(t) else 1])
+    middle, x = float((letters / seconds).median()) if len(t) else 0.0, np.array([0, seconds.max() if len(t) else 1])
     ax.plot(x, middle * x, lw=.6, color="0.5")
-    for i in (letters - middle * seconds).abs().sort_values(ascending=False).index[:names]: ax.annotate(t.file[i], (seconds[i], letters[i]), fontsize=6)
+    for i in (letters - middle * seconds).abs().sort_values(ascending=False).index[:names]: ax.annotate(f"{t.file[i]} ", (seconds[i], letters[i]), fontsize=6, ha="right" if seconds[i] > x[1] / 2 else "left")
     ax.set(xlabel="s", ylabel="letters", title=f"{middle:.1f} letters a second")
     ax.legend(fontsize=7)
     return ax
@@ -97,13 +96,15 @@ def losses(folder: str | Path, save: str | Path | None = None):
     m = metrics(folder)
     fig, (a, b) = plt.subplots(1, 2, figsize=(10, 3), gridspec_kw=dict(width_ratios=[2, 1]))
     if not len(m): a.text(.5, .5, "this backend learns without a training loop", ha="center", transform=a.transAxes)
+    colours = {}
     for kind, style in (("train", "-"), ("valid", "o--")):
         t = m[m.kind == kind].dropna(axis=1, how="all")
         for c in [c for c in t if c not in ("kind", "step", "seconds")]:
-            a.plot(t.step, t[c], style, ms=3, lw=2 if c == "total" else .8, label=f"{c}, {'held out' if kind == 'valid' else kind}")
+            line, = a.plot(t.step, t[c], style, ms=3, lw=2 if c == "total" else .8, color=colours.get(c), label=c if c not in colours else None)
+            colours[c] = line.get_color()
     s = m[m.kind == "score"].dropna(axis=1, how="all")
     for c in [c for c in s if c not in ("kind", "step", "seconds")]: b.plot(s.step, s[c], "o-", ms=4, label=c)
-    a.set(xlabel="step", title="loss by term", **(dict(yscale="log") if len(m) else {}))
+    a.set(xlabel="step", title="loss by term; circles: held-out recordings", **(dict(yscale="log") if len(m) else {}))
     b.set(xlabel="step", title="scores on held-out recordings")
     for ax in (a, b):
         if ax.get_legend_handles_labels()[0]: ax.legend(fontsize=6)

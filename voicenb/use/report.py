@@ -7,6 +7,7 @@ __all__ = ['home', 'run_folder', 'looking_at', 'begin', 'write', 'clean', 'count
            'to_html', 'finish']
 
 # %% ../../nbs/use/91_report.ipynb #5c9510c1
+import hashlib
 import json
 import math
 import os
@@ -143,12 +144,13 @@ def to_html(notebook: Path) -> Path:
     return path
 
 
-def finish(notebook: Path, report: Path) -> str:  # the verdict
-    "Judge an executed notebook, write the verdict into its report and the HTML beside it"
+def finish(notebook: Path, report: Path, source: Path | None = None) -> str:  # the verdict
+    "Judge an executed notebook, write the verdict (and the hash of the `source` notebook) into its report, and the HTML beside it"
     why = unrun(notebook)
     said = json.loads(Path(report).read_text(encoding="utf-8")) if Path(report).exists() else dict(name=Path(report).parent.name, verdict="running")
     if why: said["verdict"] = f"failed: {why}"
     elif said["verdict"] == "running": said["verdict"] = "failed: the last cell wrote no report"
+    if source and "receipt" in said: said["receipt"]["notebook_sha256"] = hashlib.sha256(Path(source).read_bytes()).hexdigest()
     write(Path(report).parent, said)
     to_html(notebook)
     return said["verdict"]
