@@ -98,7 +98,7 @@ def train(
 LONG = 50_000_000         # frames x states above which the search follows a first path
 CENTRE, SPREAD = -7.0, 1.5 # nats a frame where the score is 0.5, and how fast it changes
 
-def _score(loss): return float(np.round(1/(1+np.exp(-np.clip((np.mean(loss)-CENTRE)/SPREAD, -20, 20))), 4))
+def _score(loss): return round(float(1/(1+np.exp(-np.clip((np.mean(loss, dtype=float)-CENTRE)/SPREAD, -20, 20)))), 4)
 
 def _spans(job, c, path, logp):
     "Phones and words of a path."
@@ -108,8 +108,8 @@ def _spans(job, c, path, logp):
     phones, bounds = [], {}
     for a, b in zip(np.r_[0, cut], np.r_[cut, n]):
         k = owner[a]
-        end = round(b*STEP, 3) if b < n else round(job.seconds, 4)
-        phones.append(dict(phone=names[k] if k >= 0 else SIL, start=round(a*STEP, 3), end=end, score=_score(loss[a:b])))
+        end = round(float(b*STEP), 3) if b < n else round(job.seconds, 4)
+        phones.append(dict(phone=names[k] if k >= 0 else SIL, start=round(float(a*STEP), 3), end=end, score=_score(loss[a:b])))
         if k >= 0: bounds[k] = (a, b, phones[-1])
     words, k = [], 0
     for w in job.words:

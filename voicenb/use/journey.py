@@ -4,9 +4,11 @@
 
 # %% auto #0
 __all__ = ['ASSETS', 'DEMO', 'inputs', 'dataset', 'first_minutes', 'train', 'trained', 'embed_clips', 'profiles_of_others',
-           'held_out', 'judge']
+           'held_out', 'evaluation', 'judged']
 
 # %% ../../nbs/use/91a_journey.ipynb #e7c7d591
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ import pandas as pd
 from ..core import audio as au
 from ..core import speaker as se
 from ..core import table as tb
-from ..core.run import Run, stage
+from ..core.run import stage
 
 # %% ../../nbs/use/91a_journey.ipynb #df6bc3d4
 ASSETS = Path(__file__).resolve().parents[1] / "assets" if "__file__" in globals() else Path("../../voicenb/assets")
@@ -102,14 +104,28 @@ def held_out(clips: pd.DataFrame) -> pd.DataFrame:
     return next((kept[kept.split == s] for s in ("test", "valid") if (kept.split == s).any()), kept)
 
 
-def judge(run: Run, voice, clips: pd.DataFrame, recordings: pd.DataFrame, folder: Path,  # `reports/<name>`
-          language: str = "en", seed: int = 0, most: int = 24, listen: int = 4) -> tuple[dict, list[Path]]:
-    "Scores on held-out sentences, and WAVs of the first of them: natural and spoken side by side"
+@stage(version="1")
+def evaluation(clips: pd.DataFrame, audio: Path, out: Path, recordings: pd.DataFrame,
+               voice: Path,  # the voice's folder
+               language: str = "en", seed: int = 0,
+               most: int = 24,  # sentences spoken
+               listen: int = 4,  # of them kept as WAVs
+               ) -> None:
+    "Scores on held-out sentences in `scores.json`, and WAVs of the first of them: natural and spoken side by side"
     from voicenb.use import evaluate
+    from voicenb.voices import voice as vc
     rows = held_out(clips)
-    me = se.profile(embed_clips(clips[clips.kept & (clips.split == "train")], run.audio))
-    scores, sound = evaluate.voice(voice, rows, run.audio, me, profiles_of_others(recordings) or None, language=language, seed=seed, jobs=run.jobs, most=most)
-    paths = []
+    me = se.profile(embed_clips(clips[clips.kept & (clips.split == "train")], audio))
+    scores, sound = evaluate.voice(vc.load(voice), rows, audio, me, profiles_of_others(recordings) or None, language=language, seed=seed, most=most)
     for i in range(min(listen, len(sound["voice"]))):
-        for kind in ("natural", "voice"): paths.append(au.save(sound[kind][i], Path(folder) / "samples" / f"{i + 1}-{kind}.wav"))
-    return scores | dict(judged_on=str(rows.split.iloc[0]) or "train"), paths
+        for kind in ("natural", "voice"): au.save(sound[kind][i], Path(out) / f"{i + 1}-{kind}.wav")
+    (Path(out) / "scores.json").write_text(json.dumps(scores | dict(judged_on=str(rows.split.iloc[0]) or "train"), indent=1), encoding="utf-8")
+
+
+def judged(folder: Path,  # of `evaluation`
+           paper: Path,  # `reports/<name>`
+           ) -> tuple[dict, list[Path]]:
+    "The scores of an evaluation, and its WAVs copied beside the report"
+    (Path(paper) / "samples").mkdir(exist_ok=True)
+    samples = [Path(shutil.copy(p, Path(paper) / "samples" / p.name)) for p in sorted(folder.glob("*.wav"))]
+    return json.loads((folder / "scores.json").read_text(encoding="utf-8")), samples
