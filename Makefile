@@ -17,7 +17,7 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.base: $(BIN)/python settings.ini constraints.txt setup.py
-	@echo "setting up: the packages of the embedded engines (about 1.5 GB, once; a few minutes)"
+	@echo "setting up: the packages of the embedded engines (once; a few minutes)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --prefer-binary -c constraints.txt -e .
 	@touch $@
 

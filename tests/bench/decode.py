@@ -69,7 +69,7 @@ def main():
     row = dict(notes=a.notes, seconds=a.seconds, cores=os.cpu_count(), load=round(load, 2), voicenb_s=round(ours, 2), pydub_s=round(theirs, 2), ratio=round(theirs / ours, 1),
                times_real_time=round(a.notes * a.seconds / ours))
     print(pd.DataFrame([row]).to_string(index=False))
-    (root / "decode.json").write_text(json.dumps(row))
+    Path("bench_decode.json").write_text(json.dumps(row))
     print(json.dumps(row))
     shutil.rmtree(root)
 
