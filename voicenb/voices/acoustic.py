@@ -130,7 +130,7 @@ def losses(model: Acoustic, b: dict, weight: torch.Tensor) -> dict:  # batch of 
                 pitch=((pitch.float() - truth).abs() * p).sum() / p.sum().clamp_min(1))
 
 
-WEIGHTS = dict(mgc=1.0, delta=.5, lf0=.3, bap=.2, vuv=.5, dur=.3, pitch=.2)
+WEIGHTS = dict(mgc=1.0, delta=.5, lf0=.3, bap=.2, vuv=.2, dur=.3, pitch=.2)
 
 # %% ../../nbs/voices/30d_acoustic.ipynb #9d3bf05a
 def batch_of(row: Phones, speaker: int = 0, language: int = 0) -> dict:
