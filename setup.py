@@ -13,7 +13,7 @@ setup(
     name=cfg["lib_name"], version=cfg["version"], description=cfg["description"], author=cfg["author"],
     license="Apache-2.0", python_requires=f">={cfg['min_python']}",
     packages=find_packages(include=["voicenb", "voicenb.*"]), include_package_data=True,
-    package_data={"voicenb": ["assets/*"]}, install_requires=cfg["requirements"].split(), extras_require=extras,
+    package_data={"voicenb": ["assets/*", "assets/*/*"]}, install_requires=cfg["requirements"].split(), extras_require=extras,
     entry_points={"console_scripts": cfg["console_scripts"].split()},
     long_description=Path("README.md").read_text(encoding="utf-8") if Path("README.md").exists() else "",
     long_description_content_type="text/markdown",

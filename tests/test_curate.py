@@ -125,7 +125,7 @@ def leaks(t):
 def test_no_leak_for_any_seed_and_shape(seed):
     rng = np.random.default_rng(seed)
     n = int(rng.integers(1, 120))
-    t = table(n, recording=[f"r{i}" for i in rng.integers(0, max(n // 3, 1), n)], text=[f"t {i}" for i in rng.integers(0, 2 * n, n)], end=rng.uniform(2, 14, n))
+    t = table(n, recording=[f"r{i}" for i in rng.integers(0, max(n // 3, 1), n)], text=[f"a sentence with the number {i}" for i in rng.integers(0, 2 * n, n)], end=rng.uniform(2, 14, n))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         out = c.split(t, seed=seed)
@@ -152,10 +152,10 @@ def test_a_new_recording_moves_few_others():
 
 
 def test_the_same_sentence_never_stands_on_two_sides():
-    t = table(30, text=["Good morning!" if i % 2 else f"only once {i}" for i in range(30)])
+    t = table(30, text=["Good morning to all of you!" if i % 2 else f"this is said only once, number {i}" for i in range(30)])
     out = c.split(t)
-    assert out.split[out.text == "Good morning!"].nunique() == 1 and not leaks(out)
-    same = table(30, text=["good MORNING" if i % 2 else "Good morning." for i in range(30)], recording=[f"r{i % 7}" for i in range(30)])
+    assert out.split[out.text == "Good morning to all of you!"].nunique() == 1 and not leaks(out)
+    same = table(30, text=["good MORNING to all of you" if i % 2 else "Good morning to all of you." for i in range(30)], recording=[f"r{i % 7}" for i in range(30)])
     with pytest.warns(UserWarning, match="1 group"): assert set(c.split(same).split) == {"train"}
 
 
@@ -183,3 +183,9 @@ def test_coverage_of_languages_and_of_one_espeak_lacks():
 def test_rejected_texts_are_not_covered():
     t = table(2, text=["see", "zoo"], kept=[True, False], reason=["", "low_snr"])
     assert c.coverage(t, "en").set_index("phone")["count"].get("uː", 0) == 0
+
+
+def test_a_short_phrase_that_everybody_says_keeps_the_held_out_splits():
+    n = 40
+    t = table(n, recording=[f"r{i // 2}" for i in range(n)], text=["okay" if i % 2 else f"a sentence with the number {i}" for i in range(n)])
+    assert set(c.split(t).split) == {"train", "valid", "test"}

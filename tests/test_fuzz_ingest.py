@@ -298,8 +298,7 @@ def test_transcripts_that_name_absent_notes_and_broken_ones(notes, tmp_path):
     t = sane(ingest.folder(home, tmp_path / "t.csv")).set_index("file")
     assert t.text_raw["a.opus"] == "schön" and t.reason["absent.opus"] == "missing"
     (tmp_path / "t.csv").write_text("no bar here\n")
-    with pytest.raises(ValueError) as e: ingest.folder(home, tmp_path / "t.csv")
-    one_line(e)
+    assert sane(ingest.folder(home, tmp_path / "t.csv")).kept.tolist() == [True]  # a line without a bar is listed, not fatal
     with pytest.raises(ValueError) as e: ingest.folder(home, tmp_path / "none.csv")
     one_line(e)
 

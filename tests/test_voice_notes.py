@@ -131,3 +131,37 @@ def test_real_notes_are_told_apart(tmp_path, real):
         clips = run(verify.speaker, run(segment.speech, recordings), recordings=recordings, anchor=anchor)
         mine, others = clips[clips.reason != "other_sender"], clips[clips.reason == "other_sender"]
         assert (mine.level == "accept").mean() >= .97 and not (others.level == "accept").any() and (others.level != "").all()
+
+
+def test_a_note_that_ends_in_speech_is_not_silent(tmp_path):
+    "A clip may end with the last sample of its master, at a fraction of a millisecond"
+    from voicenb.core.phonemes import speak
+    said = speak("this note ends in the middle of a word that was never", "en")
+    x = au.resample(said.samples, said.rate, 16_000)
+    for k, n in enumerate((37_607, 37_609, 37_615)): au.save(au.Audio(x[:n], 16_000), tmp_path / "notes" / f"{k}.wav")
+    run = Run(tmp_path / "run", jobs=1, progress=False)
+    recordings = run(ingest.masters, run(ingest.folder, tmp_path / "notes"))
+    clips = run(verify.speaker, run(segment.speech, recordings), recordings=recordings)
+    assert clips.kept.all() and len(clips) >= 3 and (clips.end <= 37_615 / 16_000).all()
+
+
+def test_masters_follow_me_and_come_back(tmp_path, export):
+    "Notes of others are never stored; a master that is gone is decoded again"
+    run = Run(tmp_path, jobs=1, progress=False)
+    table = run(ingest.whatsapp, export)
+    kim = run(ingest.masters, run(ingest.choose, table, me="Kim"))
+    sam = run(ingest.masters, run(ingest.choose, table, me="Sam"))
+    ingest.tidy(sam, run.audio)
+    assert {p.stem for p in run.audio.glob("*.flac")} == set(sam.recording[sam.kept]) and not set(sam.recording[sam.kept]) & set(kim.recording[kim.kept])
+    next(run.audio.glob("*.flac")).unlink()
+    again = run(ingest.masters, run(ingest.choose, table, me="Sam"))
+    assert ingest.stored(again, run.audio) and again.equals(sam)
+
+
+def test_an_export_that_moved_is_found_again(tmp_path, export):
+    import shutil
+    run = Run(tmp_path / "run", jobs=1, progress=False)
+    a = Path(shutil.copy(export, tmp_path / "a.zip"))
+    run(ingest.whatsapp, a)
+    b = a.rename(tmp_path / "b.zip")
+    assert run(ingest.masters, run(ingest.choose, run(ingest.whatsapp, b), me="Kim")).kept.sum() == 3

@@ -7,7 +7,9 @@ __all__ = ['MAX_BYTES', 'BLOCK', 'AudioError', 'Audio', 'pcm16', 'resample', 'le
            'save', 'store', 'read']
 
 # %% ../../nbs/core/02_audio.ipynb #a07129c7
+import errno
 import io
+import lzma
 import os
 import shutil
 import zipfile
@@ -84,7 +86,7 @@ def read_bytes(source: str | Path,  # a path, or "export.zip::member"
     try:
         with zipfile.ZipFile(path) as z, z.open(member) as f:
             data = f.read(limit + 1)
-    except (zipfile.BadZipFile, KeyError, RuntimeError, EOFError, zipfile.zlib.error) as e:
+    except (zipfile.BadZipFile, KeyError, RuntimeError, EOFError, ValueError, OSError, zipfile.zlib.error, lzma.LZMAError) as e:
         raise AudioError(f"{member} in {Path(path).name}: {e}; export the chat again") from e
     if len(data) > limit: raise AudioError(f"{member} in {Path(path).name}: unpacks to more than {limit:,} bytes")
     return data
@@ -120,6 +122,7 @@ def _av_blocks(f):
     with av.open(f) as box:
         if not box.streams.audio: raise AudioError("no audio stream in it")
         stream = box.streams.audio[0]
+        if stream.codec_context is None: raise AudioError("a codec that cannot be decoded")
         rate, channels = stream.rate, stream.codec_context.channels
         yield rate, channels
         mono = av.AudioResampler(format="fltp", layout="mono", rate=rate)
@@ -140,6 +143,12 @@ def _pydub_blocks(f):
     yield x / float(1 << (8 * s.sample_width - 1))
 
 # %% ../../nbs/core/02_audio.ipynb #0ead879a
+def _broken(e: Exception) -> bool:
+    "Is this what a decoder says of a damaged file? Anything else is a mistake of ours and must be seen"
+    known = (sf.LibsndfileError, OSError, ValueError, LookupError, ArithmeticError, RuntimeError, EOFError)
+    return isinstance(e, known) or type(e).__module__.startswith("av.")
+
+
 def _decoders(kind: str) -> list:
     "The decoders to try for a container, the pinned one first"
     first = [_av_blocks] if kind in ("mp4", "amr", "webm", "aac") else [_soundfile_blocks] if kind else [_soundfile_blocks, _av_blocks]
@@ -162,14 +171,16 @@ def blocks(data: bytes | str | Path,  # bytes of a file, or a source
         try:
             stream = decoder(io.BytesIO(data) if isinstance(data, bytes) else str(data))
             first = next(stream)
-        except (sf.LibsndfileError, OSError, ValueError, IndexError, RuntimeError, EOFError) as e:
+        except Exception as e:
+            if not _broken(e): raise
             why.append(str(e).splitlines()[0].split(">: ")[-1] if str(e) else type(e).__name__)
             continue
         yield first
         try:
             yield from stream
-        except (sf.LibsndfileError, OSError, ValueError, RuntimeError, EOFError) as e:
-            raise AudioError(f"{name}: damaged after it began ({str(e).splitlines()[0]})") from e
+        except Exception as e:
+            if not _broken(e): raise
+            raise AudioError(f"{name}: damaged after it began ({(str(e) or type(e).__name__).splitlines()[0]})") from e
         return
     raise AudioError(f"{name}: not audio that can be decoded ({why[0][:120]})")
 
@@ -177,6 +188,7 @@ def blocks(data: bytes | str | Path,  # bytes of a file, or a source
 def decode(source: str | Path | bytes,  # a path, "export.zip::member", or the bytes of a file
            rate: int | None = None,  # resample to this rate, Hz; None keeps the native rate
            limit: float = 3 * 3600.0,  # refuse more seconds than this: use `store` and `read` for longer files
+           most: float | None = None,  # stop after so many seconds
            ) -> Audio:
     "Decode a whole file to mono; raises `AudioError` in one line for anything that is not audio"
     stream = blocks(source)
@@ -185,9 +197,11 @@ def decode(source: str | Path | bytes,  # a path, "export.zip::member", or the b
     for x in stream:
         parts.append(x)
         n += len(x)
+        if most and n >= most * native: break
         if n > limit * native: raise AudioError(f"{source if not isinstance(source, bytes) else 'audio'}: longer than {limit:.0f} s; store it and read windows")
     x = np.nan_to_num(np.concatenate(parts).astype(np.float32)) if parts else np.zeros(0, np.float32)
     if not len(x): raise AudioError(f"{Path(str(source)).name if not isinstance(source, bytes) else 'audio'}: no samples in it")
+    if most: x = x[: round(most * native)]
     return Audio(x if rate is None else resample(x, native, rate), rate or native)
 
 # %% ../../nbs/core/02_audio.ipynb #31a13c2d
@@ -222,6 +236,9 @@ def store(source: str | Path | bytes,  # what to decode
                 n, peak, full = n + len(x), max(peak, float(size.max(initial=0))), full + int((size >= .999).sum())
                 out.write(pcm16(x))
         if n: os.replace(tmp, path)
+    except sf.LibsndfileError as e:  # reading is `blocks`, which says AudioError: this is the writer
+        full = shutil.disk_usage(path.parent).free < 2**20
+        raise OSError(errno.ENOSPC if full else errno.EIO, f"cannot write {path.name}") from e
     finally:
         tmp.unlink(missing_ok=True)
     return dict(duration=n / rate, rate=rate, channels=channels, peak=peak, clipped=full / max(n, 1))
@@ -235,7 +252,7 @@ def read(folder: str | Path,  # the masters' folder
          ) -> Audio:
     "Read the window [start, end) of a master; memory grows with the window, not with the recording"
     path = Path(folder) / f"{recording}.flac"
-    if not path.exists(): raise AudioError(f"master {path.name} is missing: run the notebook again with force=True")
+    if not path.exists(): raise AudioError(f"master {path.name} is missing from {Path(folder).name}/: run ingest.masters again, or the notebook")
     with sf.SoundFile(path) as f:
         a, b = round(start * f.samplerate), f.frames if end is None else round(end * f.samplerate)
         if a > f.frames or b > f.frames + 1: raise AudioError(f"{path.name}: window {start:.3f}-{end} s is past its end")

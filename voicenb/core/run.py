@@ -31,10 +31,11 @@ class RunError(RuntimeError):
 def stage(version: str = "1",  # raise it when the answer changes
           by: str | None = None,  # column to shard by; None keeps the table whole
           revision=None,  # function of the parameters that names the engine's model revision
+          intact=None,  # function (table, masters' folder) that says whether files a stored result points to are still there
           ):
     "Mark a module-level function `table -> table` as a stage"
     def wrap(fn):
-        fn.stage = dict(version=version, by=by, revision=revision)
+        fn.stage = dict(version=version, by=by, revision=revision, intact=intact)
         return fn
     return wrap
 
@@ -81,7 +82,7 @@ def shards(table: pd.DataFrame, by: str | None, size: int = SHARD) -> list[pd.Da
 
 def _work(fn, params: dict, path: str) -> tuple[int, int]:  # -> (process id, peak MB)
     "Compute one shard and store it; runs in a worker process"
-    tb.save(fn(**params).reset_index(drop=True), path)
+    tb.save(tb.check(fn(**params).reset_index(drop=True), fn.__name__), path)
     return os.getpid(), peak_mb()
 
 
@@ -106,6 +107,8 @@ class _Work:
         if "out" in sig.parameters: params.setdefault("out", "")
         bound = sig.bind(*args, **params)
         bound.apply_defaults()
+        for k, v in bound.arguments.items():  # a path given as text counts by its content too
+            if isinstance(v, str) and v and "Path" in str(sig.parameters[k].annotation): bound.arguments[k] = Path(v)
         return dict(bound.arguments)
 
     def _compute(self, fn, bound, home):
@@ -186,8 +189,12 @@ class Run(_Log):
         home = self.folder / "stages" / f"{fn.__module__.rsplit('.', 1)[-1]}.{fn.__name__}-{key}"
         with _explained(self.folder):
             if self.force: shutil.rmtree(home, ignore_errors=True)
-            if not (hit := (home / "table.parquet").exists()): self._compute(fn, bound, home)
-            out = tb.load(home / "table.parquet")
+            out = tb.load(home / "table.parquet") if (home / "table.parquet").exists() else None
+            if out is not None and fn.stage["intact"] and not fn.stage["intact"](out, self.audio):
+                out = shutil.rmtree(home)
+            if not (hit := out is not None):
+                self._compute(fn, bound, home)
+                out = tb.load(home / "table.parquet")
         self._note(fn, key, hit, began, bound, out)
         return out
 
@@ -260,8 +267,9 @@ def _write(path: Path, text: str):
 
 # %% ../../nbs/core/01_run.ipynb #aeceebdb
 def _git(*args) -> str:
-    "Output of a git command in the current folder, '' outside a repository"
-    try: return subprocess.run(["git", *args], capture_output=True, text=True, timeout=10).stdout.strip()
+    "Output of a git command where this code stands, '' outside a repository"
+    here = Path(__file__).parent if "__file__" in globals() else None
+    try: return subprocess.run(["git", *args], capture_output=True, text=True, timeout=10, cwd=here).stdout.strip()
     except (OSError, subprocess.TimeoutExpired): return ""
 
 

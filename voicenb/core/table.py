@@ -77,7 +77,6 @@ REASONS = dict(
     # text
     no_text="no transcript, and no recogniser for the language",
     no_words="the recogniser heard no words",
-    text_unspoken="part of the transcript that no clip holds",
     # alignment and quality
     unalignable="the text has more phones than the sound has room for, or none",
     low_align="the words do not fit the sound",
@@ -88,7 +87,6 @@ REASONS = dict(
     clipped="too many samples at full scale",
     narrow_band="muffled: little above the band of a telephone",
     mostly_silence="little speech for its length",
-    duplicate_text="the same sentence again, where one would leak between splits",
 )
 
 # %% ../../nbs/core/00_table.ipynb #b3f52343

@@ -14,7 +14,7 @@ import pandas as pd
 from ..core import audio as au
 from ..core import table as tb
 from ..core.align import align
-from ..core.phonemes import check_language
+from ..core.phonemes import check_language, revision
 from ..core.run import stage
 
 # %% ../../nbs/data/15_align.ipynb #a1ab62ee
@@ -24,7 +24,7 @@ def _loader(audio, row): # -> function that returns (samples, rate)
         return a.samples, a.rate
     return load
 
-@stage(version="1")
+@stage(version="2", revision=lambda p: revision())
 def phones(
     clips:pd.DataFrame, # with recording, start, end, text
     audio:Path, # masters' folder

@@ -84,6 +84,7 @@ def folder_entries(path: str | Path) -> list[Entry]:
             if f.startswith(".") or f in ("Thumbs.db", "desktop.ini"): continue
             p = Path(home) / f
             name, why = flat_name(str(p.relative_to(path))), "a link" if p.is_symlink() else ""
+            if name != (plain := name.encode("utf-8", "replace").decode()): name, p, why = plain, path / plain, "a name that is not UTF-8; rename the file"
             if not why and not stat.S_ISREG(p.stat().st_mode): why = "not a regular file"
             if not why and name in seen: why = f"its flat name is also that of {seen[name]}"
             if not why: seen[name] = str(p.relative_to(path))

@@ -120,7 +120,7 @@ def _windows(audio, recording, seconds, loudness):
 
 
 def cut(seconds: float, found: np.ndarray, loudness: np.ndarray, target: float, longest: float, max_pause: float, pad: float) -> list[tuple]:
-    "(start, end, detail) of the clips of one recording, padded, on whole milliseconds"
+    "(start, end, detail) of the clips of one recording, padded, on whole milliseconds, never past its end"
     found, forced = _split_long(found, longest - 2 * pad, loudness)
     spans = [(found[i, 0], found[j - 1, 1]) for i, j in join(found, target, longest - 2 * pad, max_pause)]
     out = []
@@ -128,11 +128,11 @@ def cut(seconds: float, found: np.ndarray, loudness: np.ndarray, target: float, 
         before = (spans[k - 1][1] + a) / 2 if k else 0.0
         after = (b + spans[k + 1][0]) / 2 if k + 1 < len(spans) else seconds
         start, end = max(a - pad, before, 0), min(b + pad, after, seconds)
-        out.append((round(start, 3), round(min(end, seconds), 3), "no silence within reach of its end" if b in forced else ""))
+        out.append((round(start, 3), int(min(end, seconds) * 1000 + 1e-6) / 1000, "no silence within reach of its end" if b in forced else ""))
     return out
 
 # %% ../../nbs/data/11_segment.ipynb #12c370df
-@stage(version="1", by="recording", revision=lambda p: REVISION)
+@stage(version="2", by="recording", revision=lambda p: REVISION)
 def speech(recordings: pd.DataFrame,  # kept rows have a master
            audio: Path,  # masters' folder
            target: float = 9.0,  # wanted length of a clip, s

@@ -15,7 +15,7 @@ from ..core import asr
 from ..core import audio as au
 from ..core import table as tb
 from ..core.align import align
-from ..core.phonemes import check_language, split_words
+from ..core.phonemes import check_language, revision, split_words
 from ..core.run import stage
 from ..core.text import normalise, pair
 from ..core.transcripts import match, read_transcripts
@@ -122,11 +122,11 @@ def problems(clips, transcripts) -> pd.DataFrame: # file, problem, detail
     given, bad = read_transcripts(transcripts)
     return pd.DataFrame(bad + match(given, clips.file)[1], columns=["file", "problem", "detail"])
 
-@stage(version="1", revision=lambda p: asr.ENGINES.get(p.get("engine", "pocketsphinx"), {}).get("revision", ""))
+@stage(version="2", revision=lambda p: revision() + asr.ENGINES.get(p.get("engine", "pocketsphinx"), {}).get("revision", ""))
 def words(
     clips:pd.DataFrame, # with recording, file, start, end; rejected pieces of a recording included
     audio:Path, # masters' folder
-    transcripts=None, # dict file -> text, or the Path of a file of lines `file name|text`
+    transcripts:Path|dict|None=None, # dict file -> text, or the Path of a file of lines `file name|text`
     language:str="en",
     engine:str="pocketsphinx", # asked where there is no transcript
 ) -> pd.DataFrame: # text_raw, text, text_source, asr_logprob

@@ -28,11 +28,11 @@ def embeddings(clips: pd.DataFrame, audio: Path, sources: dict[str, str]) -> np.
     heard = clips.kept | (clips.groupby(["sender", "reason"]).cumcount() < OTHERS) & (clips.reason == "other_sender")
     batch = []
     for i, r in zip(np.flatnonzero(heard), clips[heard].itertuples()):
-        try:
-            if (Path(audio) / f"{r.recording}.flac").exists(): a = au.read(audio, r.recording, r.start, r.end)
-            else: a = au.decode(sources[r.recording])
-        except (au.AudioError, OSError, KeyError): continue  # a note of somebody else that is damaged teaches nothing; own clips have a master
-        batch.append((i, (a.samples[: int(LISTEN * a.rate)] if not r.kept else a.samples, a.rate)))
+        try: a = au.read(audio, r.recording, r.start, r.end) if r.kept else au.decode(sources[r.recording], most=LISTEN)
+        except (au.AudioError, OSError, KeyError):
+            if r.kept: raise
+            continue  # a note of somebody else that is damaged teaches nothing
+        batch.append((i, (a.samples, a.rate)))
     for k in range(0, len(batch), 32):
         rows, sounds = zip(*batch[k:k + 32])
         out[list(rows)] = se.embed(list(sounds))
@@ -120,8 +120,8 @@ def thresholds(clips: pd.DataFrame,  # with `score`
                choice: str | tuple = "calibrated",  # calibrated, ge2e, ecapa, or (accept, review)
                ) -> dict:
     "accept and review for a table of scores, with the errors they make on its own sender labels"
-    mine = clips.kept | clips.reason.isin(["other_speaker", "speaker_review"])
-    own, foreign = clips.score[mine].dropna().to_numpy(), clips.score[clips.reason == "other_sender"].dropna().to_numpy()
+    foreign_rows = clips.reason == "other_sender"  # every other row that has a score is the chosen sender's, kept or not
+    own, foreign = clips.score[~foreign_rows].dropna().to_numpy(), clips.score[foreign_rows].dropna().to_numpy()
     t = calibrate(own, foreign)
     if choice == "calibrated": return t
     if isinstance(choice, str) and choice not in MEASURED:

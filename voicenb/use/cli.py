@@ -19,6 +19,7 @@ from typing import Annotated
 import typer
 
 from . import report as rp
+from .journey import ASSETS
 
 # %% ../../nbs/use/92_cli.ipynb #e97c9517
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="From voice notes to a documented speech dataset and a voice that speaks.")
@@ -193,4 +194,6 @@ def doctor():
     for r in rows: table.add_row(*r.values())
     Console(width=140 if not sys.stdout.isatty() else None).print(table)
     missing = [r for r in rows if not r["version"]]
+    for path in (ASSETS / "ge2e.safetensors", ASSETS / "warmstart" / "warmstart.safetensors"):
+        if not path.exists(): missing.append(dict(engine=f"{path.name} (git checkout {path.relative_to(ASSETS.parents[1])})"))
     print("every default engine is ready; next: voicenb demo" if not missing else f"missing: {', '.join(r['engine'] for r in missing)}")

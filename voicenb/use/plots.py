@@ -49,9 +49,8 @@ OUTLIERS = ("rate_outlier", "low_align", "unalignable", "no_words")  # reasons t
 def rate_scatter(clips: pd.DataFrame, names: int = 6, ax=None):
     "Letters against seconds of every clip with a text; rejected outliers are red, the farthest are named"
     import matplotlib.pyplot as plt
-    t = clips[(clips.text != "") & clips.chars_per_second.notna()]
-    seconds = t.end - t.start
-    letters = t.chars_per_second * seconds
+    t = clips[clips.text != ""]
+    seconds, letters = t.end - t.start, t.text.map(lambda s: sum(c.isalpha() for c in s))
     ax = ax or plt.subplots(figsize=(7, 3))[1]
     bad = ~t.kept & t.reason.isin(OUTLIERS)
     ax.scatter(seconds[~bad], letters[~bad], s=8, label="kept, or out for another reason")

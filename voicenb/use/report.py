@@ -44,7 +44,7 @@ def looking_at(run: str) -> Path:
 
 def begin(name: str, out: str = "") -> Path:
     "Make `reports/<name>/` and write a report whose verdict is `running`; a run that dies leaves exactly that"
-    if not name or Path(name).name != name: raise ValueError(f"name={name!r} becomes a folder: use letters, digits, - and _")
+    if not name or Path(name).name != name or name.startswith("."): raise ValueError(f"name={name!r} becomes a folder: use letters, digits, - and _")
     folder = home(out) / "reports" / name
     folder.mkdir(parents=True, exist_ok=True)
     write(folder, dict(name=name, verdict="running"))
@@ -116,6 +116,7 @@ def summary(report: dict) -> pd.DataFrame:
             ("speaker", f"accept from {s['accept']:.2f} ({s['source']}); error rate {_percent(s['eer'])}; {s['others_accepted']} of {s['others_heard']} notes of others accepted"),
             ("alignment", f"median word score {number(report['align']['median_score'], '.2f')}"),
             ("training", f"{t.get('steps')} steps in {number(t.get('seconds'), '.0f')} s, {number((t.get('params') or 0) / 1e6, '.2f')} M parameters"),
+            ("judged on", f"{e.get('clips')} sentences of the {e.get('judged_on')} split"),
             ("WER", f"voice {_percent(e.get('wer_voice'))}, natural recordings {_percent(e.get('wer_natural'))}"),
             ("SECS", f"voice {number(e.get('secs_voice'), '.3f')}, natural ceiling {number(e.get('secs_ceiling'), '.3f')}, nearest other {number(e.get('secs_max_other'), '.3f')}"),
             ("MCD, RTF", f"{number(e.get('mcd'), '.2f')} dB, {number(e.get('rtf'), '.3f')}"),
@@ -150,6 +151,7 @@ def finish(notebook: Path, report: Path, source: Path | None = None) -> str:  # 
     said = json.loads(Path(report).read_text(encoding="utf-8")) if Path(report).exists() else dict(name=Path(report).parent.name, verdict="running")
     if why: said["verdict"] = f"failed: {why}"
     elif said["verdict"] == "running": said["verdict"] = "failed: the last cell wrote no report"
+    if "receipt" in said: said["receipt"] |= dict(verdict=said["verdict"], exit_code=int(said["verdict"] != "passed"))
     if source and "receipt" in said: said["receipt"]["notebook_sha256"] = hashlib.sha256(Path(source).read_bytes()).hexdigest()
     write(Path(report).parent, said)
     to_html(notebook)

@@ -39,7 +39,8 @@ class Acoustic(nn.Module):
         self.stress, self.pause, self.flags = nn.Embedding(3, dim), nn.Embedding(6, dim), nn.Linear(5, dim)
         self.speaker, self.language = nn.Embedding(speakers, dim), nn.Embedding(languages, dim)
         self.enc = nn.ModuleList(Block(dim, 5, 1, drop) for _ in range(encoder))
-        self.dur, self.pitch = nn.ModuleList([Block(dim, 3, 1, .2), nn.Linear(dim, 1)]), nn.ModuleList([Block(dim, 5, 1, .2), nn.Linear(dim, 1)])
+        self.dur = nn.ModuleList([Block(dim, 3, 1, .2), nn.Linear(dim, 1)])
+        self.pitch = nn.ModuleList([Block(dim, 5, 1, .2), nn.Linear(dim, 1)])
         self.spread, self.at, self.pair = nn.Linear(dim, dim), nn.Linear(7, dim), nn.Linear(2 * dim, dim)
         self.dec = nn.ModuleList(Block(dim, 7, (1, 2, 4, 1, 2, 4)[i % 6], drop) for i in range(decoder))
         self.norm, self.out = nn.LayerNorm(dim), nn.Linear(dim, 2 * OUT)
@@ -62,7 +63,8 @@ class Acoustic(nn.Module):
 
     def decode(self, h, owner, at, pitch, mask):  # owner [B, T] phone of each frame, at [B, T, 6], pitch [B, T], mask [B, T, 1]; T even
         "Frames [B, T, OUT], normalised"
-        x = torch.gather(self.spread(h), 1, owner.unsqueeze(-1).expand(-1, -1, h.shape[-1])) + self.at(torch.cat([at, pitch.unsqueeze(-1)], -1))
+        x = torch.gather(self.spread(h), 1, owner.unsqueeze(-1).expand(-1, -1, h.shape[-1]))
+        x = x + self.at(torch.cat([at, pitch.unsqueeze(-1)], -1))
         B, T, D = x.shape
         x, mask = self.pair(F.gelu(x).reshape(B, T // 2, 2 * D)), mask[:, ::2]
         for block in self.dec: x = block(x, mask)
@@ -96,7 +98,8 @@ def item(a: dict, stats: dict, speaker: int = 0, language: int = 0) -> dict:  # 
     y = (y - stats["mean"]) / stats["std"]
     y[:, ORDER + 1] = a["vuv"]
     owner, at = places(a["dur"])
-    return dict(chars=a["chars"].astype(np.int64), marks=a["marks"].astype(np.int64), place=a["place"], dur=a["dur"], y=y.astype(np.float32), owner=owner,
+    return dict(chars=a["chars"].astype(np.int64), marks=a["marks"].astype(np.int64), place=a["place"], dur=a["dur"],
+                y=y.astype(np.float32), owner=owner,
                 at=at, pitch=phone_pitch(y[:, ORDER], a["vuv"], a["dur"]), speaker=speaker, language=language)
 
 
@@ -104,7 +107,8 @@ def collate(items: list) -> dict:
     "Clips of different lengths as one padded batch; frames are padded to an even number"
     n, t = max(len(i["dur"]) for i in items), max(len(i["y"]) for i in items)
     t += t % 2
-    def pad(key, size): return torch.from_numpy(np.stack([np.pad(i[key], [(0, size - len(i[key]))] + [(0, 0)] * (i[key].ndim - 1)) for i in items]))
+    def pad(key, size): return torch.from_numpy(np.stack([np.pad(i[key], [(0, size - len(i[key]))] + [(0, 0)] * (i[key].ndim - 1))
+                                                          for i in items]))
     out = {k: pad(k, n) for k in ("chars", "marks", "place", "dur", "pitch")} | {k: pad(k, t) for k in ("y", "owner", "at")}
     out |= {k: torch.tensor([i[k] for i in items]) for k in ("speaker", "language")}
     out["phones"] = torch.arange(n) < torch.tensor([len(i["dur"]) for i in items])[:, None]
@@ -123,9 +127,10 @@ def losses(model: Acoustic, b: dict, weight: torch.Tensor) -> dict:  # batch of 
     frames, voiced = m.sum(), b["y"][..., ORDER + 1] * m[..., 0]
     inner = b["phones"] & (torch.arange(b["dur"].shape[1]) > 0) & (torch.arange(b["dur"].shape[1]) < b["phones"].sum(1, keepdim=True) - 1)
     p = b["pitch"][..., 1] * b["phones"]
+    vuv = F.binary_cross_entropy_with_logits(y[..., ORDER + 1], b["y"][..., ORDER + 1], reduction="none")
     return dict(mgc=(e[..., :ORDER] * weight).sum() / frames / weight.sum(), delta=(d[..., :ORDER] * weight).sum() / frames / weight.sum(),
                 lf0=(e[..., ORDER] * voiced).sum() / voiced.sum().clamp_min(1), bap=(e[..., -1] * voiced).sum() / voiced.sum().clamp_min(1),
-                vuv=(F.binary_cross_entropy_with_logits(y[..., ORDER + 1], b["y"][..., ORDER + 1], reduction="none") * m[..., 0]).sum() / frames,
+                vuv=(vuv * m[..., 0]).sum() / frames,
                 dur=((dur.float() - b["dur"].clamp_min(1).log()).abs() * inner).sum() / inner.sum().clamp_min(1),
                 pitch=((pitch.float() - truth).abs() * p).sum() / p.sum().clamp_min(1))
 
@@ -136,7 +141,8 @@ WEIGHTS = dict(mgc=1.0, delta=.5, lf0=.3, bap=.2, vuv=.2, dur=.3, pitch=.2)
 def batch_of(row: Phones, speaker: int = 0, language: int = 0) -> dict:
     "A row of phones as a batch of one"
     b = {k: torch.from_numpy(v).unsqueeze(0) for k, v in dict(chars=row.chars, marks=row.marks, place=row.place).items()}
-    return b | dict(speaker=torch.tensor([speaker]), language=torch.tensor([language]), phones=torch.ones(1, len(row.symbols), dtype=torch.bool))
+    return b | dict(speaker=torch.tensor([speaker]), language=torch.tensor([language]),
+                    phones=torch.ones(1, len(row.symbols), dtype=torch.bool))
 
 
 @torch.inference_mode()

@@ -119,7 +119,8 @@ def begin(language: str, warm: str | Path | None = WARM, seed: int = 0, **shape)
     return model
 
 # %% ../../nbs/voices/30_baseline.ipynb #610da006
-PARAMS = dict(steps=None, seconds=None, batch=4, lr=1e-3, seed=0, warm=WARM, window=8.0, ema=.97, save_every=100, speaker="", threads=1, bf16=None, shape={},
+PARAMS = dict(steps=None, seconds=None, batch=4, lr=1e-3, seed=0, warm=WARM, window=8.0, ema=.97, save_every=100, speaker="", threads=1,
+              bf16=None, shape={},
               score_clips=4, drop=.1, consent=None, knobs={})
 
 
@@ -130,15 +131,17 @@ def window(a: dict, rng, most: int) -> dict:  # arrays of `item`
     i = int(rng.integers(0, max(1, np.searchsorted(edge, edge[-1] - most, "right"))))
     j = max(i + 1, int(np.searchsorted(edge, edge[i] + most, "right")) - 1)
     phones = {k: a[k][i:j] for k in ("chars", "marks", "place", "dur", "pitch")}
-    return phones | {k: a[k][edge[i]:edge[j]] for k in ("y", "at")} | dict(owner=a["owner"][edge[i]:edge[j]] - i, speaker=a["speaker"], language=a["language"])
+    frames = {k: a[k][edge[i]:edge[j]] for k in ("y", "at")}
+    return phones | frames | dict(owner=a["owner"][edge[i]:edge[j]] - i, speaker=a["speaker"], language=a["language"])
 
 
 def row_of(a: dict) -> Phones:
     "The phones of a prepared clip, to be spoken again"
-    return Phones(["sil" if c == 1 else "?" for c in a["chars"][:, 0]], a["chars"].astype(np.int64), a["marks"].astype(np.int64), a["place"])
+    return Phones(["sil" if c == 1 else "?" for c in a["chars"][:, 0]], a["chars"].astype(np.int64), a["marks"].astype(np.int64),
+                  a["place"])
 
 # %% ../../nbs/voices/30_baseline.ipynb #dc2c1425
-SPREAD = 1.2  # of the lost spread: see the table below
+SPREAD = 1.0  # of the lost spread: see the table below
 
 
 def scorer(features: Features, rows: list[int], info: dict, numbers: dict, most: int):
@@ -154,8 +157,9 @@ def scorer(features: Features, rows: list[int], info: dict, numbers: dict, most:
     return score
 
 
-def calibrate(model, features: Features, real_rows: list[int], heard_rows: list[int], stats: dict, most: int = 24, share: float = SPREAD) -> dict:
-    """How much smoother than the person the model speaks. `heard_rows`: clips it speaks for this, best ones it was not trained on, where it is smoothest.
+def calibrate(model, features: Features, real_rows: list[int], heard_rows: list[int], stats: dict, most: int = 24,
+              share: float = SPREAD) -> dict:
+    """How much smoother than the person the model speaks, on `heard_rows` (best those it was not trained on, where it is smoothest).
     Returns gain (gives each coefficient `share` of the lost spread back), centre (the model's mean) and target (the person's mean)"""
     from voicenb.voices.acoustic import item, predict
     def loud(a): return a["mgc"][:, 0] > np.percentile(a["mgc"][:, 0], 20)
@@ -195,18 +199,24 @@ def fit(features: Features,  # what `prepare` returned
     def batches(i):
         rng = np.random.default_rng([p["seed"], i])
         return collate([window(items[k], rng, round(p["window"] / .005)) for k in trainer.pick(i, len(items), p["batch"], p["seed"])])
-    info = dict(backend="baseline", base="warmstart" if p["warm"] else "", licence="as the recordings", rate=RATE, languages=[features.language], speaker=p["speaker"],
+    info = dict(backend="baseline", base="warmstart" if p["warm"] else "", licence="as the recordings", rate=RATE,
+                languages=[features.language], speaker=p["speaker"],
                 consent=p["consent"], dataset=features.fingerprint)
-    flat = dict(stats, gain=np.ones(ORDER, np.float32), centre=stats["mean"][:ORDER], target=stats["mean"][:ORDER], pauses=np.array(pausing(features, rows), np.int64))
-    plan = trainer.Plan(steps=steps, seconds=p["seconds"], lr=p["lr"], ema=p["ema"], save_every=p["save_every"], seed=p["seed"], threads=p["threads"], bf16=p["bf16"])
+    flat = dict(stats, gain=np.ones(ORDER, np.float32), centre=stats["mean"][:ORDER], target=stats["mean"][:ORDER],
+                pauses=np.array(pausing(features, rows), np.int64))
+    plan = trainer.Plan(steps=steps, seconds=p["seconds"], lr=p["lr"], ema=p["ema"], save_every=p["save_every"], seed=p["seed"],
+                        threads=p["threads"], bf16=p["bf16"])
     report = trainer.train(model, lambda m, b: losses(m, b, weight), batches, Path(out) / "training", plan, WEIGHTS,
                            valid=[collate([item(features[i], stats) for i in held[k:k + 4]]) for k in range(0, len(held[:8]), 4)],
-                           score=scorer(features, held, info, flat, p["score_clips"]) if held else None, resume=resume, fingerprint=features.fingerprint)
+                           score=scorer(features, held, info, flat,
+                                        p["score_clips"]) if held else None, resume=resume, fingerprint=features.fingerprint)
     with torch.no_grad():
         for v in model.parameters(): v.copy_(v.half().float())  # what is saved is what speaks
     def seconds(which): return sum(features.table.end.iloc[i] - features.table.start.iloc[i] for i in which)
-    training = dict(model=model.config, steps=report.steps, seconds=round(report.seconds, 1), best_step=report.best_step, loss=report.loss, valid=report.valid,
+    training = dict(model=model.config, steps=report.steps, seconds=round(report.seconds, 1), best_step=report.best_step, loss=report.loss,
+                    valid=report.valid,
                     minutes=round(minutes, 2), params={k: str(v) if isinstance(v, Path) else v for k, v in p.items()})
-    voice = BaselineVoice(info | dict(metrics=report.best, training=training), model.eval(), flat | calibrate(model.eval(), features, rows, held if seconds(held) > 15 else rows, stats))
+    voice = BaselineVoice(info | dict(metrics=report.best, training=training), model.eval(),
+                          flat | calibrate(model.eval(), features, rows, held if seconds(held) > 15 else rows, stats))
     voice.save(out)
     return voice

@@ -23,7 +23,8 @@ from .vocoder import HOP, RATE, Frames, analyse, pitch_range
 from .voice import VoiceError
 
 # %% ../../nbs/voices/30b_features.ipynb #c836097b
-ALPHABET = "abcdefghijklmnopqrstuvwxyzæçðøħŋœβθχɐɑɒɓɔɕɖɗɘəɚɛɜɝɞɟɠɡɢɣɤɥɦɧɨɪɫɬɭɮɯɰɱɲɳɴɵɶɸɹɺɻɽɾʀʁʂʃʄʈʉʊʋʌʍʎʏʐʑʒʔʕʘʙʛʜʝʟʡʢᵻːˑʰʲʷˤˠ\u0303\u0329\u032f\u0325\u032a\u031d'\"123456789"
+ALPHABET = ("abcdefghijklmnopqrstuvwxyzæçðøħŋœβθχɐɑɒɓɔɕɖɗɘəɚɛɜɝɞɟɠɡɢɣɤɥɦɧɨɪɫɬɭɮɯɰɱɲɳɴɵɶɸɹɺɻɽɾʀʁʂʃʄʈʉʊʋʌʍʎʏʐʑʒʔʕ"
+            "ʘʙʛʜʝʟʡʢᵻːˑʰʲʷˤˠ\u0303\u0329\u032f\u0325\u032a\u031d'\"123456789")
 SIL, OTHER = 1, 2  # 0 is padding
 CODES = {c: i + 3 for i, c in enumerate(ALPHABET)}
 SYMBOLS = len(ALPHABET) + 3
@@ -70,7 +71,8 @@ def _word_items(w: dict) -> list:
 def to_say(text: str, language: str, pauses: tuple = (1, 2, 3, 4, 5)) -> Phones:  # pauses: the kinds of punctuation this person pauses at
     "The phones of a text to be spoken, with silence at its ends and at punctuation; raises `VoiceError` where espeak says nothing"
     words = phonemize(text, language)
-    if not any(w["phones"] for w in words): raise VoiceError(f"nothing in {text[:40]!r} can be said in {language!r}: check the language of the text")
+    if not any(w["phones"]
+               for w in words): raise VoiceError(f"nothing in {text[:40]!r} can be said in {language!r}: check the language of the text")
     items = [("sil", 0, 0, 0, 0)]
     for k, w in enumerate(words):
         items += _word_items(w)
@@ -126,7 +128,8 @@ def extract(samples: np.ndarray,  # float32 [n] at 16 kHz
     "Everything the acoustic model learns from one clip"
     frames = analyse(level(samples, LEVEL), span, engine)
     row = as_said(text, language, phones)
-    return dict(chars=row.chars.astype(np.int16), marks=row.marks.astype(np.int8), place=row.place, dur=durations(phones, len(frames)).astype(np.int32),
+    return dict(chars=row.chars.astype(np.int16), marks=row.marks.astype(np.int8), place=row.place,
+                dur=durations(phones, len(frames)).astype(np.int32),
                 mgc=frames.mgc.astype(np.float16), lf0=fill(frames.f0), vuv=(frames.f0 > 0), bap=frames.bap)
 
 

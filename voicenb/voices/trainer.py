@@ -70,7 +70,8 @@ class _Task(nn.Module):
 
     def forward(self, **batch):
         terms = self.loss(self.model, batch)
-        return dict(loss=sum(self.weights.get(k, 1.0) * v for k, v in terms.items()), terms={k: v.detach().float() for k, v in terms.items()})
+        return dict(loss=sum(self.weights.get(k, 1.0) * v for k, v in terms.items()),
+                    terms={k: v.detach().float() for k, v in terms.items()})
 
 
 class _Batches(torch.utils.data.Dataset):
@@ -97,7 +98,8 @@ class _Loop(Trainer):
         p = self.plan
         def factor(step):
             done = max(step / p.steps, self.keeper.elapsed() / p.seconds if p.seconds else 0)
-            return min(1.0, (step + 1) / max(1, p.warmup * p.steps)) * .5 * (1 + math.cos(math.pi * min(1.0, max(0.0, (done - p.warmup) / (1 - p.warmup)))))
+            rise, fall = (step + 1) / max(1, p.warmup * p.steps), (done - p.warmup) / (1 - p.warmup)
+            return min(1.0, rise) * .5 * (1 + math.cos(math.pi * min(1.0, max(0.0, fall))))
         self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer or self.optimizer, factor)
         return self.lr_scheduler
 
@@ -118,7 +120,8 @@ class Keeper(TrainerCallback):
     def write(self, kind: str, step: int, values: dict):
         "Append a line to metrics.jsonl and to TensorBoard where it is installed"
         with open(self.out / "metrics.jsonl", "a", encoding="utf-8") as f:
-            f.write(json.dumps(dict(kind=kind, step=step, seconds=round(self.elapsed(), 2), **{k: round(float(v), 6) for k, v in values.items()})) + "\n")
+            f.write(json.dumps(dict(kind=kind, step=step, seconds=round(self.elapsed(), 2),
+                                    **{k: round(float(v), 6) for k, v in values.items()})) + "\n")
         if self.board:
             for k, v in values.items(): self.board.add_scalar(f"{kind}/{k}", float(v), step)
 
@@ -134,12 +137,13 @@ class Keeper(TrainerCallback):
         with self.averaged(), torch.no_grad():
             device, sums = next(self.task.parameters()).device, {}
             for batch in self.valid:
-                for k, v in self.task(**{n: t.to(device) for n, t in batch.items()})["terms"].items(): sums[k] = sums.get(k, 0.0) + float(v) / len(self.valid)
+                found = self.task(**{n: t.to(device) for n, t in batch.items()})["terms"]
+                for k, v in found.items(): sums[k] = sums.get(k, 0.0) + float(v) / len(self.valid)
         self.report.valid = dict(total=self.total(sums), **sums)
         self.write("valid", step, self.report.valid)
 
     def judge(self, step: int):
-        "Score the averaged weights and keep them if they are the best so far; without a scorer the held-out loss decides, without that the last step"
+        "Score the averaged weights and keep the best; without a scorer the held-out loss decides, without that the last step"
         with self.averaged(), torch.no_grad():
             found = self.score(self.task.model) if self.score else {"score": -self.report.valid["total"] if self.report.valid else step}
             if found["score"] > self.best:
@@ -174,7 +178,8 @@ def _on_train_begin(self, args, state, control, **kw):
     self.steps_to_score = sorted({max(1, round(s * self.plan.steps)) for s in self.plan.score_at} | {self.plan.steps})
     if self.mean is None: self.mean = {k: v.detach().clone() for k, v in self.task.state_dict().items()}
     self.began = time.monotonic()
-    self.bar = tqdm(total=self.plan.steps, initial=state.global_step, desc="fit", unit="step", leave=False, disable=not state.is_world_process_zero)
+    self.bar = tqdm(total=self.plan.steps, initial=state.global_step, desc="fit", unit="step", leave=False,
+                    disable=not state.is_world_process_zero)
 
 
 def _on_step_end(self, args, state, control, **kw):
@@ -204,7 +209,8 @@ def _on_save(self, args, state, control, **kw):
     if not state.is_world_process_zero: return
     here = Path(args.output_dir) / f"checkpoint-{state.global_step}"
     save_whole(here / "mean.safetensors", self.mean)
-    write_json(here / "keeper.json", dict(report=asdict(self.report), best=self.best, seconds=self.elapsed(), sums=self.sums, count=self.count))
+    write_json(here / "keeper.json", dict(report=asdict(self.report), best=self.best, seconds=self.elapsed(), sums=self.sums,
+                                          count=self.count))
     os.sync()
     (here / "done").touch()
     for old in Path(args.output_dir).glob("checkpoint-*"):
@@ -226,7 +232,8 @@ def _restore(keeper: Keeper, out: Path, identity: dict, resume: bool) -> str | N
     for p in out.glob("checkpoint-*"):
         if not whole or p != whole[-1][1]: shutil.rmtree(p)
     log = out / "metrics.jsonl"
-    lines = [s for s in log.read_text(encoding="utf-8").splitlines() if s.endswith("}") and json.loads(s)["step"] <= step] if log.exists() else []
+    lines = [s for s in log.read_text(encoding="utf-8").splitlines()
+             if s.endswith("}") and json.loads(s)["step"] <= step] if log.exists() else []
     log.write_text("".join(s + "\n" for s in lines), encoding="utf-8")
     write_json(mine, identity)
     if not whole: return None
@@ -278,13 +285,15 @@ def _run(task: _Task, batches: Callable, out: Path, plan: Plan, keeper: Keeper, 
     "Hand everything to `transformers.Trainer`"
     bf16 = native_bf16() if plan.bf16 is None else plan.bf16
     world = int(os.environ.get("WORLD_SIZE", "1"))
-    args = TrainingArguments(output_dir=str(out), per_device_train_batch_size=1, max_steps=plan.steps, learning_rate=plan.lr, weight_decay=plan.weight_decay,
-                             max_grad_norm=plan.clip, gradient_accumulation_steps=plan.accumulate, bf16=bf16, seed=plan.seed, save_strategy="no", eval_strategy="no",
-                             logging_strategy="no", report_to="none", disable_tqdm=True, remove_unused_columns=False, dataloader_pin_memory=torch.cuda.is_available(),
+    args = TrainingArguments(output_dir=str(out), max_steps=plan.steps, learning_rate=plan.lr, weight_decay=plan.weight_decay, bf16=bf16,
+                             per_device_train_batch_size=1, gradient_accumulation_steps=plan.accumulate, max_grad_norm=plan.clip, seed=plan.seed,
+                             save_strategy="no", eval_strategy="no", logging_strategy="no", report_to="none", disable_tqdm=True,
+                             remove_unused_columns=False, dataloader_pin_memory=torch.cuda.is_available(),
                              use_cpu=not torch.cuda.is_available(), log_level="error")
     data = _Batches(batches, plan.steps * plan.accumulate * world)
     loop = _Loop(plan, keeper, model=task, args=args, train_dataset=data, data_collator=lambda rows: rows[0], callbacks=[keeper])
-    for kind in [type(c) for c in loop.callback_handler.callbacks if type(c).__name__ in ("PrinterCallback", "ProgressCallback")]: loop.remove_callback(kind)
+    for kind in [type(c) for c in loop.callback_handler.callbacks
+                 if type(c).__name__ in ("PrinterCallback", "ProgressCallback")]: loop.remove_callback(kind)
     loop.train(resume_from_checkpoint=start)
 
 # %% ../../nbs/voices/21_trainer.ipynb #4f0caf2f

@@ -31,9 +31,10 @@ class Frames:
 # %% ../../nbs/voices/30a_vocoder.ipynb #d4f765a8
 def pitch_range(waves: list,  # float arrays [n] at 16 kHz
                 ) -> tuple[float, float]:
-    "The range of one person's pitch in Hz: 5th to 95th percentile of Dio, widened by a third, at most 2.2 times the median and 1 / 2.2 of it"
+    "The range of one person's pitch in Hz: 5th to 95th percentile of Dio, widened by a third, within a factor 2.2 of the median"
     import pyworld
-    f0 = [pyworld.dio(np.asarray(w, np.float64), RATE, f0_floor=F0_FLOOR, f0_ceil=F0_CEIL, frame_period=5.0)[0] for w in waves if len(w) > RATE // 4]
+    f0 = [pyworld.dio(np.asarray(w, np.float64), RATE, f0_floor=F0_FLOOR, f0_ceil=F0_CEIL, frame_period=5.0)[0] for w in waves
+          if len(w) > RATE // 4]
     f0 = np.concatenate(f0) if f0 else np.zeros(0)
     f0 = f0[f0 > 0]
     if len(f0) < 50: return F0_FLOOR, F0_CEIL

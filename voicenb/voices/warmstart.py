@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LANGUAGES', 'VARIANTS', 'FLITE', 'ASSETS', 'CMU', 'texts', 'espeak_clips', 'lay', 'flite_phones', 'flite_clips',
-           'corpus', 'learn']
+           'corpus', 'learn', 'build']
 
 # %% ../../nbs/voices/30c_warmstart.ipynb #076e5ad1
 import hashlib
@@ -90,7 +90,8 @@ def espeak_clips(language: str, variant: str, lines: list, folder: Path, seed: i
 # %% ../../nbs/voices/30c_warmstart.ipynb #410c6912
 CMU = dict(zip("AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH AX".split(),
                "ɑː æ ʌ ɔː aʊ aɪ b tʃ d ð ɛ ɚ eɪ f ɡ h ɪ iː dʒ k l m n ŋ oʊ ɔɪ p ɹ s ʃ t θ ʊ uː v w j z ʒ ə".split()))
-_ALIKE = [set("ʌəɐæɑɔɪ"), set("ɪiᵻəeɛ"), set("ɑɔoʌ"), set("ɚɜəɹ"), set("tdɾʔ"), set("uʊ"), set("ɹɚ"), set("sz"), set("oɔ"), set("lə"), set("nə"), set("eɛæ")]
+_ALIKE = [set("ʌəɐæɑɔɪ"), set("ɪiᵻəeɛ"), set("ɑɔoʌ"), set("ɚɜəɹ"), set("tdɾʔ"), set("uʊ"), set("ɹɚ"), set("sz"), set("oɔ"), set("lə"),
+          set("nə"), set("eɛæ")]
 _VOWELS = set("aeiouæɐɑɒɔəɚɛɜɪʊʌᵻ")
 
 
@@ -113,7 +114,8 @@ def lay(heard: list,  # IPA phones of the speaker, without pauses
         for j in range(m + 1):
             for di, dj in (1, 1), (2, 1), (1, 2), (3, 1):
                 if i < di or j < dj: continue
-                c = cost[i - di, j - dj] + _unlike(heard[i - di], names[j - dj]) + (0 if di == dj else .3 + .5 * min(1, _unlike(heard[i - 1], names[j - 1][-1])))
+                c = cost[i - di, j - dj] + _unlike(heard[i - di], names[j - dj])
+                if di != dj: c += .3 + .5 * min(1, _unlike(heard[i - 1], names[j - 1][-1]))
                 if c < cost[i, j]: cost[i, j], back[i, j] = c, (di, dj)
     if not np.isfinite(cost[n, m]): return [], np.inf
     out, i, j = [], n, m
@@ -151,7 +153,8 @@ def flite_clips(voice: str, lines: list, folder: Path) -> list[dict]:
     out = []
     with tempfile.TemporaryDirectory() as tmp:
         for text in lines:
-            said = subprocess.run(["flite", "-voice", voice, "-psdur", text, f"{tmp}/a.wav"], capture_output=True, text=True, check=True).stdout
+            said = subprocess.run(["flite", "-voice", voice, "-psdur", text, f"{tmp}/a.wav"], capture_output=True, text=True,
+                                  check=True).stdout
             phones = flite_phones(said, text)
             if not phones: continue
             a = decode(f"{tmp}/a.wav")
@@ -181,7 +184,7 @@ def learn(clips: pd.DataFrame,  # from `corpus`
           audio: str | Path,  # their folder
           work: str | Path,  # caches and checkpoints
           out: str | Path,  # where warmstart.safetensors and warmstart.json go
-          steps: int = 2400, batch: int = 8, lr: float = 2e-3, seed: int = 0,
+          steps: int = 1800, batch: int = 8, lr: float = 2e-3, seed: int = 0,
           **shape,  # see `Acoustic`
           ) -> dict:  # what warmstart.json says
     "Train the model every baseline voice starts from"
@@ -202,12 +205,30 @@ def learn(clips: pd.DataFrame,  # from `corpus`
     def batches(i):
         rng = np.random.default_rng([seed, i])
         return acoustic.collate([baseline.window(items[k], rng, 1000) for k in trainer.pick(i, len(items), batch, seed)])
-    plan = trainer.Plan(steps=steps, lr=lr, seed=seed, ema=.99, save_every=300, valid_every=200, score_at=(1.0,))
+    plan = trainer.Plan(steps=steps, lr=lr, seed=seed, ema=.99, threads=1, save_every=300, valid_every=200, score_at=(1.0,))
     report = trainer.train(model, lambda m, b: acoustic.losses(m, b, weight), batches, Path(work) / "training", plan, acoustic.WEIGHTS,
-                           valid=[acoustic.collate(held[k:k + 8]) for k in range(0, min(len(held), 32), 8)], fingerprint=f"{len(items)} {sum(len(i['y']) for i in items)}")
+                           valid=[acoustic.collate(held[k:k + 8])
+                                  for k in range(0, min(len(held), 32), 8)], fingerprint=f"{len(items)} {sum(len(i['y']) for i in items)}")
     Path(out).mkdir(parents=True, exist_ok=True)
     write_tensors(Path(out) / "warmstart.safetensors", {k: v.numpy().astype(np.float16) for k, v in model.state_dict().items()})
-    about = dict(model=model.config, speakers=speakers, languages=languages, steps=report.steps, seconds=round(report.seconds), loss=report.loss, valid=report.valid,
+    about = dict(model=model.config, speakers=speakers, languages=languages, steps=report.steps, seconds=round(report.seconds),
+                 loss=report.loss, valid=report.valid,
                  minutes=round(sum(len(i["y"]) for i in items) * .005 / 60, 1), seed=seed)
     write_json(Path(out) / "warmstart.json", about)
     return about
+
+# %% ../../nbs/voices/30c_warmstart.ipynb #ebefd811
+def build(out: str | Path,  # where warmstart.safetensors and warmstart.json go
+          work: str | Path | None = None,  # corpus and caches; None is a temporary folder
+          minutes: float = 1.0,  # scale of the corpus
+          steps: int = 1800, seed: int = 0, **shape) -> dict:
+    "Corpus and training in one call"
+    with tempfile.TemporaryDirectory() as tmp:
+        here = Path(work or tmp)
+        return learn(corpus(here / "audio", minutes, seed), here / "audio", here, out, steps=steps, seed=seed, **shape)
+
+
+if __name__ == "__main__" and "__file__" in globals():
+    import sys
+    if len(sys.argv) != 2: raise SystemExit("usage: python -m voicenb.voices.warmstart OUT")
+    print(json.dumps(build(sys.argv[1]), indent=1))
