@@ -119,7 +119,7 @@ def held_out(clips: pd.DataFrame) -> pd.DataFrame:
     return next((kept[kept.split == s] for s in ("test", "valid") if (kept.split == s).any()), kept)
 
 
-@stage(version="1", revision=lambda p: se.REVISION)
+@stage(version="2", revision=lambda p: se.REVISION)
 def evaluation(clips: pd.DataFrame, audio: Path, out: Path, recordings: pd.DataFrame,
                voice: Path,  # the voice's folder
                language: str = "en", seed: int = 0,
@@ -134,7 +134,7 @@ def evaluation(clips: pd.DataFrame, audio: Path, out: Path, recordings: pd.DataF
     scores, sound = evaluate.voice(vc.load(voice), rows, audio, me, profiles_of_others(recordings) or None, language=language, seed=seed, most=most)
     for i in range(min(listen, len(sound["voice"]))):
         for kind in ("natural", "voice"): au.save(sound[kind][i], Path(out) / f"{i + 1}-{kind}.wav")
-    (Path(out) / "scores.json").write_text(json.dumps(scores | dict(judged_on=str(rows.split.iloc[0]) or "train"), indent=1), encoding="utf-8")
+    (Path(out) / "scores.json").write_text(json.dumps(scores | dict(judged_on=str(rows.split.iloc[0]) or "train", lines=rows.sort_values("clip").text.head(listen).tolist()), indent=1), encoding="utf-8")
 
 
 def judged(folder: Path,  # of `evaluation`
