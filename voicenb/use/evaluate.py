@@ -114,7 +114,7 @@ def voice(voice,  # any Voice
         out[f"wer_{name}"], out[f"cer_{name}"] = (round(rate(e), 4), round(rate(e, "char"), 4)) if ok else (None, None)
         out[f"wer_{name}_interval"] = interval(e, seed=seed) if ok else None
         out["secs_ceiling" if name == "natural" else f"secs_{name}"] = round(float(np.nanmean(secs(heard, me))), 4)
-    away = secs(made, np.stack(list(others.values()))) if others else None
-    out["secs_max_other"] = round(float(np.nanmean(away, 0).max()), 4) if others else None
+    for name, heard in dict(secs_max_other=made, secs_max_other_natural=natural).items():  # how near the person is to others anyway
+        out[name] = round(float(np.nanmean(secs(heard, np.stack(list(others.values()))), 0).max()), 4) if others else None
     near = pd.DataFrame([acoustics(a, b) for a, b in zip(natural, made)])
     return out | {k: round(float(near[k].astype(float).mean()), 3) if near[k].notna().any() else None for k in near}, sound

@@ -111,7 +111,8 @@ def begin(language: str, warm: str | Path | None = WARM, seed: int = 0, **shape)
     if not warm: return Acoustic(**shape)
     info = json.loads((Path(warm) / "warmstart.json").read_text(encoding="utf-8"))
     state = {k: v.float() for k, v in load_file(Path(warm) / "warmstart.safetensors").items()}
-    known = info["languages"].index(language) if language in info["languages"] else slice(None)
+    base = language.lower().replace("_", "-").split("-")[0]  # pt-br starts as pt
+    known = info["languages"].index(base) if base in info["languages"] else slice(None)
     state["speaker.weight"] = state["speaker.weight"].mean(0, keepdim=True)
     state["language.weight"] = state["language.weight"][known].reshape(-1, state["language.weight"].shape[1]).mean(0, keepdim=True)
     model = Acoustic(**info["model"] | dict(speakers=1, languages=1) | {k: v for k, v in shape.items() if k == "drop"})
