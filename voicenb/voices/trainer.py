@@ -22,6 +22,7 @@ from tqdm.auto import tqdm
 from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.utils import logging as hf_logging
 
+from ..core.audio import save as save_audio
 from .voice import write_json
 
 # %% ../../nbs/voices/21_trainer.ipynb #cb76c376
@@ -146,6 +147,7 @@ class Keeper(TrainerCallback):
         "Score the averaged weights and keep the best; without a scorer the held-out loss decides, without that the last step"
         with self.averaged(), torch.no_grad():
             found = self.score(self.task.model) if self.score else {"score": -self.report.valid["total"] if self.report.valid else step}
+            if (sample := found.pop("sample", None)) is not None: save_audio(sample, self.out / "samples" / f"step-{step:06d}.wav")
             if found["score"] > self.best:
                 self.best, self.report.best_step, self.report.best = found["score"], step, dict(found)
                 save_whole(self.out / "best.safetensors", self.task.model.state_dict())
@@ -250,7 +252,7 @@ def train(model: nn.Module,  # trained in place; ends with the best weights
           plan: Plan,
           weights: dict | None = None,  # of the terms; 1 where not named
           valid: list = (),  # held-out batches
-          score: Callable | None = None,  # model -> dict with "score", higher is better; called with the averaged weights
+          score: Callable | None = None,  # model -> dict with "score", higher is better, and maybe a "sample" to listen to; called with the averaged weights
           resume: bool = True,
           fingerprint: str = "",  # of the data: another one starts over
           board: bool = False,  # also write TensorBoard events into `out`/board
