@@ -124,11 +124,12 @@ def run(notebook: Annotated[str, typer.Argument(help="name of a run notebook, su
 
 def closing(folder: Path, stem: str):
     "Say what to open next: the page, and the WAVs"
+    def short(path): return min(str(path), os.path.relpath(path), key=len)
     page = folder / f"{stem}.html"
-    if page.exists(): print(f"open the report: {page}")
+    if page.exists(): print(f"open the report: {short(page)}")
     path = folder / "report.json"
     samples = json.loads(path.read_text(encoding="utf-8")).get("samples", []) if path.exists() else []
-    for s in samples[:6]: print(f"listen to:       {s}")
+    for s in samples[:6]: print(f"listen to:       {short(s)}")
 
 # %% ../../nbs/use/92_cli.ipynb #1e95d955
 @app.command()
