@@ -193,7 +193,7 @@ def doctor():
     rows = engines()
     table = Table(*rows[0])
     for r in rows: table.add_row(*r.values())
-    Console(width=140 if not sys.stdout.isatty() else None).print(table)
+    Console(width=140 if not sys.stdout.isatty() else None, force_jupyter=False).print(table)
     missing = [r for r in rows if not r["version"]]
     for path in (ASSETS / "ge2e.safetensors", ASSETS / "warmstart" / "warmstart.safetensors"):
         if not path.exists(): missing.append(dict(engine=f"{path.name} (git checkout {path.relative_to(ASSETS.parents[1])})"))
