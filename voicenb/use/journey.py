@@ -89,7 +89,7 @@ def train(clips: pd.DataFrame, audio: Path, cache: Path, out: Path,
 def trained(voice) -> dict:
     "What the report says of a training: steps, seconds, params (numbers learnt), loss, and the backend's own settings"
     t = voice.info["training"]
-    return dict(backend=voice.info["backend"], steps=t.get("steps"), seconds=t.get("seconds"), params=int(sum(np.size(v) for k, v in voice.tensors().items() if k.startswith("model."))),
+    return dict(backend=voice.info["backend"], steps=t.get("steps"), seconds=t.get("seconds"), params=int(sum(np.size(v) for k, v in voice.tensors().items() if "model." in k)),
                 loss=t.get("loss"), held_out=t.get("valid"), best_step=t.get("best_step"), minutes=t.get("minutes"), settings=t.get("params"))
 
 # %% ../../nbs/use/91a_journey.ipynb #8ac75ff5

@@ -84,9 +84,9 @@ def strip(samples: np.ndarray, rate: int, words: list, title: str = "", ax=None)
 # %% ../../nbs/use/91b_plots.ipynb #e600de2a
 def metrics(folder: str | Path) -> pd.DataFrame:
     "All measurements of a training as a table: kind (train, valid, score), step, seconds, and one column a value; empty where nothing was trained"
-    path = Path(folder) / "training" / "metrics.jsonl"
-    if not path.exists(): return pd.DataFrame(columns=["kind", "step", "seconds"])
-    return pd.DataFrame([json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()])
+    found = sorted(Path(folder).rglob("training/metrics.jsonl"))  # a voice that holds another one keeps its training with it
+    if not found: return pd.DataFrame(columns=["kind", "step", "seconds"])
+    return pd.DataFrame([json.loads(line) for line in found[0].read_text(encoding="utf-8").splitlines() if line.strip()])
 
 
 def losses(folder: str | Path, save: str | Path | None = None):
