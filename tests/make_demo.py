@@ -173,7 +173,7 @@ def demo(assets: Path) -> dict:
     chats = iter(["on my way,\nsee you soon", "ok 👍", "who has the keys?", "sounds good: seven o'clock", "haha", "call me later", "thanks!"] * 20)
     at, number = dt.datetime(2025, 3, 3, 9, 12, 5), 2
     lines = [(at, "The four of us", "\u200eMessages and calls are end-to-end encrypted.")]
-    members, gold, count = [], [], dict(seconds=0.0)
+    members, gold = [], []
 
     def send(person, data, kind="AUDIO", suffix="opus"):
         nonlocal at, number

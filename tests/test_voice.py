@@ -1,6 +1,5 @@
 """The voice contract on a tiny espeak-made corpus: save and load, resume, streaming, errors."""
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import pytest
 
 from voicenb.core.audio import Audio, resample, save
 from voicenb.core.phonemes import speak
-from voicenb.voices import baseline, units
+from voicenb.voices import baseline
 from voicenb.voices import voice as vc
 
 SAID = ["The boat has left the harbour.", "Nobody saw it go.", "A dog is barking in the night.", "He said nobody knew.", "Well, is it late?"]

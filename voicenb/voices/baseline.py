@@ -123,7 +123,7 @@ def begin(language: str, warm: str | Path | None = WARM, seed: int = 0, **shape)
 # %% ../../nbs/voices/30_baseline.ipynb #610da006
 PARAMS = dict(steps=None, seconds=None, batch=4, lr=1e-3, seed=0, warm=WARM, window=8.0, ema=.97, save_every=100, speaker="", threads=1,
               bf16=None, shape={},
-              score_clips=4, drop=.1, consent=None, knobs={})
+              score_clips=4, drop=.1, consent=None)
 
 
 def window(a: dict, rng, most: int) -> dict:  # arrays of `item`
