@@ -108,3 +108,53 @@ def test_not_a_stage_and_no_plain_value(tmp_path, rows):
     run = Run(tmp_path, progress=False)
     with pytest.raises(RunError, match="not a stage"): run(print, rows)
     with pytest.raises(RunError, match="cannot be part of a key"): run(slow, rows, factor=lambda: 1)
+
+
+def test_only_new_groups_are_computed(tmp_path, rows):
+    run = Run(tmp_path, jobs=1, progress=False)
+    run(slow, rows)
+    CALLS.clear()
+    more = pd.concat([rows, pd.DataFrame(dict(recording=["a1", "a2"], start=[7.0, 8.0]))], ignore_index=True).sort_values("recording", ignore_index=True)
+    out = run(slow, more)
+    assert CALLS == [2] and run.log[-1]["computed"] == 2 and out.recording.tolist() == more.recording.tolist()
+    whole = Run(tmp_path / "new", jobs=1, progress=False)(slow, more)
+    assert out.equals(whole)
+    a, b = (next(p for p in (d / "stages").glob("*/table.parquet") if len(pd.read_parquet(p)) == 42).read_bytes() for d in (tmp_path, tmp_path / "new"))
+    assert a == b
+
+
+def test_a_changed_row_is_computed_again(tmp_path, rows):
+    run = Run(tmp_path, jobs=1, progress=False)
+    run(slow, rows)
+    CALLS.clear()
+    rows.loc[5, "start"] = 99.0
+    assert run(slow, rows).score[5] == 99.0 and CALLS == [1]
+    run(slow, rows, factor=3.0)
+    assert sum(CALLS) == 41
+
+
+KILL = """
+import os, signal, sys
+import pandas as pd
+from pathlib import Path
+from voicenb.core.run import stage
+
+@stage(version="1", by="recording")
+def once(table: pd.DataFrame, audio=None) -> pd.DataFrame:
+    flag = Path(audio).with_name("died")
+    if (table.recording == "r20").any() and not flag.exists():
+        flag.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return table.assign(score=table.start)
+"""
+
+
+def test_a_worker_that_is_killed_loses_nothing(tmp_path, rows, monkeypatch, capsys):
+    (tmp_path / "killer.py").write_text(KILL)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)
+    import killer
+    run = Run(tmp_path / "run", jobs=2, progress=False)
+    assert run(killer.once, rows).score.tolist() == rows.start.tolist()
+    assert "a worker died" in capsys.readouterr().err
+    run.close()
