@@ -122,19 +122,18 @@ class _Work:
 
     def _share(self, fn, due: dict):  # file of a shard -> the arguments that compute it
         "Compute shards in worker processes; those of a worker that dies are computed again, up to three times"
-        from joblib import Parallel, delayed
         for attempt in range(4):
             left = {p: {k: v.resolve() if isinstance(v, Path) else v for k, v in b.items()} for p, b in due.items() if not p.exists()}
             if not left: return
-            with sh.workers(self.executor, min(self.jobs, len(left))) as jobs:
-                try:
-                    done = Parallel(n_jobs=jobs, return_as="generator_unordered", max_nbytes=None)(delayed(sh.work)(fn, b, str(p.resolve())) for p, b in left.items())
-                    for pid, peak in self._bar(done, len(left), fn.__name__): self.workers[pid] = max(peak, self.workers.get(pid, 0))
-                except Exception as e:
-                    if not sh.died(e): raise
-                    still = sum(not p.exists() for p in left)
-                    if attempt == 3: raise RunError(f"{fn.__name__}: worker processes keep dying ({type(e).__name__}, out of memory?); set jobs=1 and run again") from e
-                    print(f"{fn.__name__}: a worker died; {still} of {len(left)} shards are computed again", file=sys.stderr)
+            tasks = [(fn, b, str(p.resolve())) for p, b in left.items()]
+            try:
+                for who, peak in self._bar(sh.spread(self.executor, min(self.jobs, len(left)), tasks), len(left), fn.__name__):
+                    self.workers[who] = max(peak, self.workers.get(who, 0))
+            except Exception as e:
+                if not sh.died(e): raise
+                still = sum(not p.exists() for p in left)
+                if attempt == 3: raise RunError(f"{fn.__name__}: workers keep dying ({type(e).__name__}, out of memory?); set jobs=1 and run again") from e
+                print(f"{fn.__name__}: a worker died; {still} of {len(left)} shards are computed again", file=sys.stderr)
 
     def _bar(self, items, total, name):
         "One tqdm bar a stage, on the terminal and in a notebook alike"
@@ -165,7 +164,7 @@ class _Log(_Work):
     @property
     def peak_rss_mb(self) -> int:
         "Highest resident memory of this process and its workers together, MB"
-        return sh.peak_mb() + sum(v for pid, v in self.workers.items() if pid != os.getpid())
+        return sh.peak_mb() + sum(v for who, v in self.workers.items() if who != sh.me())
 
 # %% ../../nbs/core/01_run.ipynb #4627982c
 class Run(_Log):

@@ -208,7 +208,7 @@ def save(table: pd.DataFrame, path: str | Path) -> Path:
     import pyarrow.parquet as pq
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    tmp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    tmp = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(3).hex()}.tmp")
     with open(tmp, "wb") as f:
         pq.write_table(_arrow(check(table, path.stem)), f, compression="zstd")
         f.flush()
