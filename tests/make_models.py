@@ -86,3 +86,99 @@ def ecapa_folder(path: Path,  # where to write it
     labels.update_from_iterable([f"id{10001 + k}" for k in range(speakers)])
     labels.save(path / "label_encoder.txt")
     return path
+
+
+def whisper_folder(path: Path,  # where to write it
+                   seed: int = 0,
+                   width: int = 32, layers: int = 2,  # 768 and 12 are the size of whisper-small
+                   vocabulary: int = 2_000,  # words; 50,257 in the published one
+                   english: bool = False,  # a model without languages
+                   quantization: str = "int8",
+                   ) -> Path:
+    "A Whisper with random weights as CTranslate2 holds it, converted by CTranslate2's own converter; its special tokens are the published one's, its words are syllables"
+    import itertools
+    import shutil
+    import torch
+    import voicenb  # noqa: F401  a torchaudio that loads
+    from ctranslate2.converters import TransformersConverter
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast, WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
+    from voicenb.core.asr import WHISPER
+    path = Path(path)
+    raw = path.with_name(f"{path.name}-torch")
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    syllables = [c + v for c in "bdfgklmnprstvz" for v in "aeiou"]
+    made = (a + "".join(s) for a in ("Ġ", "") for n in (1, 2, 3) for s in itertools.product(syllables, repeat=n))
+    words = [*letters, *itertools.islice(made, vocabulary - 1 - len(letters)), *([] if english else [""])]  # the empty word is how CTranslate2 knows a multilingual one
+    special = ["<|endoftext|>", "<|startoftranscript|>", *([] if english else [f"<|{c}|>" for c in WHISPER]), "<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|>",
+               "<|nospeech|>", "<|notimestamps|>", *(f"<|{i * .02:.2f}|>" for i in range(1501))]
+    t = Tokenizer(models.BPE(vocab={w: i for i, w in enumerate(words)}, merges=[]))
+    t.pre_tokenizer, t.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    t.add_special_tokens([AddedToken(s, special=True) for s in special])
+    end, start, size = t.token_to_id(special[0]), t.token_to_id(special[1]), t.get_vocab_size()
+    PreTrainedTokenizerFast(tokenizer_object=t, bos_token=special[0], eos_token=special[0], unk_token=special[0]).save_pretrained(raw)
+    WhisperFeatureExtractor().save_pretrained(raw)
+    heads = max(2, width // 64)
+    config = WhisperConfig(vocab_size=size, d_model=width, encoder_layers=layers, decoder_layers=layers, encoder_attention_heads=heads, decoder_attention_heads=heads, encoder_ffn_dim=4 * width,
+                           decoder_ffn_dim=4 * width, bos_token_id=end, eos_token_id=end, pad_token_id=end, decoder_start_token_id=start, suppress_tokens=None, begin_suppress_tokens=[end],
+                           init_std=.2 if width < 256 else .02)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = WhisperForConditionalGeneration(config)
+        for rows in (slice(0, len(letters)), slice(t.token_to_id("<|0.00|>"), None)): model.model.decoder.embed_tokens.weight.data[rows] *= .3  # syllables come first, as words do
+    model.generation_config._from_model_config = False
+    if not english: model.generation_config.lang_to_id = {f"<|{c}|>": t.token_to_id(f"<|{c}|>") for c in WHISPER}
+    model.save_pretrained(raw)
+    TransformersConverter(str(raw), copy_files=["tokenizer.json", "preprocessor_config.json"]).convert(str(path), quantization=quantization, force=True)
+    shutil.rmtree(raw)
+    return path
+
+
+def pyannote_folder(path: Path, seed: int = 0) -> Path:
+    "A diarization pipeline in the layout of pyannote/speaker-diarization-community-1: a tiny PyanNet, a WeSpeaker ResNet34, a PLDA"
+    import numpy as np
+    import torch
+    import voicenb  # noqa: F401  telemetry off, and a torchaudio that loads
+    from pyannote.audio.core.task import Problem, Resolution, Specifications
+    from pyannote.audio.models.embedding.wespeaker import WeSpeakerResNet34
+    from pyannote.audio.models.segmentation import PyanNet
+    torch.manual_seed(seed)
+    path = Path(path)
+    (path / "plda").mkdir(parents=True)
+    (path / "config.yaml").write_text("""dependencies:
+  pyannote.audio: 4.0.0
+pipeline:
+  name: pyannote.audio.pipelines.SpeakerDiarization
+  params:
+    clustering: VBxClustering
+    segmentation: $model/segmentation
+    segmentation_batch_size: 32
+    embedding: $model/embedding
+    embedding_batch_size: 32
+    embedding_exclude_overlap: true
+    plda: $model/plda
+params:
+  clustering:
+    threshold: 0.6
+    Fa: 0.07
+    Fb: 0.8
+  segmentation:
+    min_duration_off: 0.0
+""")
+    heard = PyanNet(sincnet=dict(stride=10), lstm=dict(hidden_size=16, num_layers=1, bidirectional=True, monolithic=True), linear=dict(hidden_size=16, num_layers=1))
+    heard.specifications = Specifications(Problem.MONO_LABEL_CLASSIFICATION, Resolution.FRAME, 10.0, classes=["a", "b", "c"], powerset_max_classes=2, permutation_invariant=True)
+    voice = WeSpeakerResNet34()
+    voice.specifications = Specifications(Problem.REPRESENTATION, Resolution.CHUNK, 5.0, min_duration=2.0)
+    for name, net in (("segmentation", heard), ("embedding", voice)):
+        net.build()
+        if name == "segmentation": torch.nn.init.normal_(net.classifier.weight, std=8)  # so that many voices come and go
+        file = {"state_dict": net.state_dict(), "hyper_parameters": dict(net.hparams), "pytorch-lightning_version": "2.5.0", "epoch": 0}
+        net.on_save_checkpoint(file)
+        file["pyannote.audio"]["versions"]["torch"] = torch.torch_version.TorchVersion(torch.__version__)
+        (path / name).mkdir()
+        torch.save(file, path / name / "pytorch_model.bin")
+    rng = np.random.default_rng(seed)
+    square = lambda n: np.linalg.qr(rng.standard_normal((n, n)))[0]
+    np.savez(path / "plda" / "xvec_transform.npz", mean1=np.zeros(256), mean2=np.zeros(128), lda=square(256)[:, :128])
+    np.savez(path / "plda" / "plda.npz", mu=np.zeros(128), tr=square(128), psi=np.sort(rng.uniform(.1, 5, 128))[::-1].copy())
+    return path

@@ -43,6 +43,7 @@ SCHEMA = dict(
     overlap=("real", "share of the clip in which two people speak at once"),
     embedding=(REALS, "speaker embedding of length 1"),
     score=("real", "cosine to the speaker's profile"),
+    foreign=("real", "cosine to another sender's profile, where every sender has one"),
     level=("text", "accept, review or reject"),
     language=("text", "language code"),
     text_raw=("text", "as transcribed or given"),
@@ -112,6 +113,7 @@ REASONS = dict(
     mostly_silence="little speech for its length",
     # people
     rejected_by_person="somebody listened and rejected it",
+    private="a name, a number or an address is said in it",
 )
 
 # %% ../../nbs/core/00_table.ipynb #b3f52343
