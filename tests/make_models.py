@@ -77,6 +77,8 @@ def ecapa_folder(path: Path,  # where to write it
         for name, b in net.named_buffers():  # batch norms that have seen something, as in a trained model
             if name.endswith("running_mean"): b.normal_(.3, .2)
             if name.endswith("running_var"): b.uniform_(.3, 1.)
+        for name, w in net.named_parameters():  # and that learnt to turn a few channels around
+            if "norm.norm.weight" in name: w.data.normal_(.8, .4)
         torch.save(net.state_dict(), path / "embedding_model.ckpt")
         torch.save(Classifier(192, out_neurons=speakers).state_dict(), path / "classifier.ckpt")
         norm = InputNormalization(norm_type="global", std_norm=False)

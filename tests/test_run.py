@@ -158,3 +158,25 @@ def test_a_worker_that_is_killed_loses_nothing(tmp_path, rows, monkeypatch, caps
     assert run(killer.once, rows).score.tolist() == rows.start.tolist()
     assert "a worker died" in capsys.readouterr().err
     run.close()
+
+
+@stage(version="1", by="recording", uses=("recording", "start", "kept", "reason"))
+def narrow(table: pd.DataFrame) -> pd.DataFrame:
+    CALLS.append(len(table))
+    from voicenb.core.table import mark
+    return mark(table.assign(snr_db=table.start), table.start == 3, "low_snr", "three")
+
+
+def test_a_stage_counts_only_the_columns_it_uses(tmp_path, rows):
+    rows = rows.assign(score=0.5, kept=True, reason="", detail="")
+    rows.loc[7, ["kept", "reason", "detail"]] = False, "other_speaker", "score 0.5"
+    run = Run(tmp_path, jobs=1, progress=False)
+    first = run(narrow, rows)
+    assert first.score.tolist() == [0.5] * 40 and first.detail[3] == "three" and first.detail[7] == "score 0.5"
+    CALLS.clear()
+    rows.loc[7, "detail"] = "score 0.6"
+    again = run(narrow, rows.assign(score=0.6))
+    assert CALLS == [] and run.log[-1]["computed"] == 0 and not run.log[-1]["cached"]
+    assert again.score.tolist() == [0.6] * 40 and again.detail[7] == "score 0.6" and again.snr_db.equals(first.snr_db) and again.reason.equals(first.reason)
+    fresh = Run(tmp_path / "new", jobs=1, progress=False)(narrow, rows.assign(score=0.6))
+    assert fresh.equals(again)

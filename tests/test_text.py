@@ -1,16 +1,23 @@
-"""What text, locales and phonemes promise beyond their notebooks: tables of traps, processes and threads."""
+"""What text, numbers, locales and phonemes promise beyond their notebooks: tables of traps, processes and threads."""
 import hashlib
 import random
 import re
 import subprocess
 import sys
+import time
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from voicenb.core.locales import LOCALES
 from voicenb.core.phonemes import check_language, phonemize, speak, split_words
-from voicenb.core.text import normalise, pair, tokens
+from voicenb.core.numbers import cardinal, ordinal
+from voicenb.core.rewrite import Rewriting
+from voicenb.core.rules import roman
+from voicenb.core.text import normalise, pair, spans, tokens
 
 SAID = [
     ("en", "1998 2001 2000 1900 1,000 3.5 42 21st", "nineteen ninety eight two thousand and one two thousand nineteen hundred one thousand three point five forty two twenty first"),
@@ -21,7 +28,7 @@ SAID = [
     ("en", "We'll see Mr. Ng at 10:05 — or 13:00...", "We'll see Mister Ng at ten oh five, or thirteen hundred."),
     ("en", "12/25/2024, 25/12/2024 and 2024-12-25", "December twenty fifth twenty twenty four, December twenty fifth twenty twenty four and December twenty fifth twenty twenty four"),
     ("en-gb", "3/11/2024", "November third twenty twenty four"),
-    ("en", "pp. 10-20 and 3-2", "pp. ten to twenty and three two"),
+    ("en", "pp. 10-20 and 3-2", "pages ten to twenty and three two"),
     ("es", "1.234,5 y 21 €, 1ª, 3er, 31", "mil doscientos treinta y cuatro coma cinco y veintiún euros, primera, tercer, treinta y uno"),
     ("es", "¿A las 10:30 el 1/5/2024?", "A las diez y treinta el primero de mayo de dos mil veinticuatro?"),
     ("fr", "1 000 €, 80e, 1er, 21h15", "mille euros, quatre vingtième, premier, vingt et une heures quinze"),
@@ -40,20 +47,479 @@ SAID = [
 def test_said(language, raw, said): assert normalise(raw, language) == said
 
 
-@pytest.mark.parametrize("language", LOCALES)
-def test_any_text_survives(language):
-    "400 random texts a language: no exception, no digit left, the written words keep their order, saying it twice changes nothing."
-    rng = random.Random(7)
-    bits = ["1", "23", "1998", "1.5", "1,5", "1.234", "½", "٣", "$", "€", "%", "°", "-", "–", "+", ":", "/", ".", ",", " ", " ", "\u202f", "\n", "h", "am", "st", "kg", "😀", "’", "'",
-            "(", ")", "«", "a", "Señor", "كتاب", "word", "Mr.", "z.B.", "\u200e", "@", "#", "_", "*", "&", "\0", "10:30", "3/4/2024", "…", "?!", "999999999999999999999"]
-    for _ in range(400):
-        raw = "".join(rng.choice(bits) for _ in range(rng.randint(1, 12)))
-        said = normalise(raw, language)
-        assert not re.search(r"\d", said), (raw, said)
-        assert said == normalise(said, language) or re.search(r"\b[A-Za-z.]+\.", said), (raw, said)
-        parts = pair(raw, language)
-        assert [w for w, _ in parts] == raw.split() and " ".join(s for _, s in parts if s) == (said if parts else ""), (raw, parts)
-        assert all(w["phones"] for w in phonemize(said, language)), raw
+# Written and said, a line each: the cases a number library, or a rule that forgets the word beside the number, gets wrong.
+CASES = {
+"en": """
+1998 -> nineteen ninety eight
+2001 -> two thousand and one
+2000 -> two thousand
+1900 -> nineteen hundred
+1905 -> nineteen oh five
+the 21st of June -> the twenty first of June
+42 -> forty two
+3.5 -> three point five
+1,000 -> one thousand
+1,234,567 -> one million two hundred and thirty four thousand five hundred and sixty seven
+at 10am -> at ten AM
+50p -> fifty p
+-8 and +3 -> minus eight and plus three
+60% -> sixty percent
+£5 -> five pounds
+£25.50 -> twenty five pounds and fifty pence
+it costs $25 -> it costs twenty five dollars
+in the 2020s, the '90s -> in the twenty twenties, the nineties
+we've, I'll, ’tis -> we've, I'll, 'tis
+café naïve -> café naïve
+$3 million -> three million dollars
+$5k or $2.5M -> five thousand dollars or two point five million dollars
+-$5 -> minus five dollars
+$5-10 -> five to ten dollars
+1/2 hour -> half an hour
+2½ cups -> two and a half cups
+3/4 -> three quarters
+9/10 -> nine out of ten
+24/7 -> twenty four seven
+Henry VIII -> Henry the eighth
+Chapter IV -> Chapter four
+Henry and I -> Henry and I
+December 25, 2024 -> December twenty fifth twenty twenty four
+5 May -> the fifth of May
+12/25/2024 -> December twenty fifth twenty twenty four
+9:00-17:00 -> nine o'clock to seventeen hundred
+-5°C -> minus five degrees Celsius
+5'10" -> five foot ten
+3x4=12 -> three times four equals twelve
+5 - 3 = 2 -> five minus three equals two
+COVID-19 -> COVID nineteen
+v2.1.3 -> v two point one point three
+ann.lee@example.com -> ann dot lee at example dot com
+https://www.example.com/voice?x=1 -> example dot com slash voice
+#HappyDay @bob 😀 -> Happy Day bob
+Main St. or St. Mary -> Main Street or Saint Mary
+No. 5? No. -> Number five? No.
+1998 people -> one thousand nine hundred and ninety eight people
+5 km/h -> five kilometers per hour
+€2/kg -> two euros per kilogram
+1-800-555-1234 -> one eight zero zero five five five one two three four
+from 1990-95 -> from nineteen ninety to ninety five
+10%-20% -> ten percent to twenty percent
+9am - 5pm -> nine AM to five PM
+5th St. today -> fifth Street today
+20-year-old -> twenty year-old
+""",
+"es": """
+21 años -> veintiún años
+31 días -> treinta y un días
+21 personas -> veintiuna personas
+200 personas -> doscientas personas
+500 páginas -> quinientas páginas
+1 hora y 1 minuto -> una hora y un minuto
+21.000 personas -> veintiún mil personas
+200.000 mujeres -> doscientas mil mujeres
+101.000 -> ciento un mil
+21.000.000 -> veintiún millones
+16, 22, 23, 26 -> dieciséis, veintidós, veintitrés, veintiséis
+1.000.000 € -> un millón de euros
+3 millones € -> tres millones de euros
+21 € -> veintiún euros
+0,50 € -> cincuenta céntimos
+1,01 € -> un euro con un céntimo
+£200 -> doscientas libras
+$20 -> veinte dólares
+3,14 -> tres coma catorce
+3,05 -> tres coma cero cinco
+1.er piso -> primer piso
+la 3.ª vez -> la tercera vez
+el 11º -> el undécimo
+el 13º -> el decimotercero
+la 40ª -> la cuadragésima
+siglo XXI -> siglo veintiuno
+siglo V -> siglo quinto
+Luis XIV -> Luis catorce
+Isabel II -> Isabel segunda
+Alfonso X -> Alfonso décimo
+1 de mayo -> primero de mayo
+el 3/5 -> el tres de mayo
+25/12/2024 -> veinticinco de diciembre de dos mil veinticuatro
+a la 1:00 -> a la una
+a las 21:15 -> a las veintiuna y quince
+9:30 p. m. -> nueve y treinta de la noche
+1/2 kilo -> medio kilo
+1/2 hora -> media hora
+2 1/2 h -> dos horas y media
+3/4 -> tres cuartos
+100 % -> cien por ciento
+-5 °C -> menos cinco grados Celsius
+tel. 612 345 678 -> teléfono seis uno dos tres cuatro cinco seis siete ocho
+los EE. UU. son -> los Estados Unidos son
+2010-2015 -> dos mil diez a dos mil quince
+los 90s -> los noventa
+ana@ejemplo.es -> ana arroba ejemplo punto es
+21 -> veintiuno
+1 y 2 -> uno y dos
+tengo 1 perro y 1 casa -> tengo un perro y una casa
+número 1 gana -> número uno gana
+en 2021 personas -> en dos mil veintiuno personas
+15.30 h -> quince y treinta
+""",
+"fr": """
+71, 80, 81, 91, 99 -> soixante et onze, quatre vingts, quatre vingt un, quatre vingt onze, quatre vingt dix neuf
+21, 31 -> vingt et un, trente et un
+200, 201, 1 000, 2 000 -> deux cents, deux cent un, mille, deux mille
+280 -> deux cent quatre vingts
+80 000 -> quatre vingt mille
+200 000 000 -> deux cents millions
+21 h -> vingt et une heures
+1 heure -> une heure
+81 pages -> quatre vingt une pages
+11 personnes -> onze personnes
+80e -> quatre vingtième
+100e, 200e -> centième, deux centième
+1er, 1re, 2nde, 21e -> premier, première, seconde, vingt et unième
+Louis XIV -> Louis quatorze
+François Ier -> François premier
+le XIXe siècle -> le dix neuvième siècle
+Ce soir, le Me -> Ce soir, le Me
+3,14 -> trois virgule quatorze
+3,05 -> trois virgule zéro cinq
+1,5 km -> un virgule cinq kilomètre
+1,50 € -> un euro et cinquante centimes
+1 000 000 € -> un million d'euros
+3 M€ -> trois millions d'euros
+21h15 -> vingt et une heures quinze
+9h30-17h00 -> neuf heures trente à dix sept heures
+06 12 34 56 78 -> zéro six douze trente quatre cinquante six soixante dix huit
+14/07/1789 -> quatorze juillet mille sept cent quatre vingt neuf
+le 1/5 -> le premier mai
+1/2 h -> une demi heure
+2 1/2 h -> deux heures et demie
+3/4, 2/3 -> trois quarts, deux tiers
+15/20 -> quinze sur vingt
+M. Dupont et Mme Roy -> Monsieur Dupont et Madame Roy
+n° 5 -> numéro cinq
+60 % -> soixante pour cent
+l'été, aujourd’hui -> l'été, aujourd'hui
+1€50 -> un euro cinquante
+M. et Mme Roy -> Monsieur et Madame Roy
+""",
+"de": """
+1 -> eins
+21 -> einundzwanzig
+1 Euro, 21 Euro -> ein Euro, einundzwanzig Euro
+1 € -> ein Euro
+101 km -> einhundertein Kilometer
+1 Stunde -> eine Stunde
+vor 1 Jahr -> vor einem Jahr
+in 1 Woche -> in einer Woche
+1,5 -> eins Komma fünf
+3,14 -> drei Komma eins vier
+1 % -> ein Prozent
+1.000,50 € -> eintausend Euro und fünfzig Cent
+5 Mio. € -> fünf Millionen Euro
+1.000.000 -> eine Million
+1998 -> neunzehnhundertachtundneunzig
+2024 -> zweitausendvierundzwanzig
+1998 Euro -> eintausendneunhundertachtundneunzig Euro
+der 3. Mai -> der dritte Mai
+am 3. Mai -> am dritten Mai
+am 3.5. -> am dritten Mai.
+am 21.12.2024 -> am einundzwanzigsten Dezember zweitausendvierundzwanzig
+der 1.1.2001 -> der erste Januar zweitausendeins
+Ludwig XIV. kam -> Ludwig der Vierzehnte kam
+Elisabeth II. kam -> Elisabeth die Zweite kam
+Kapitel IV -> Kapitel vier
+9.05 Uhr -> neun Uhr fünf
+1 Uhr -> ein Uhr
+die 80er Jahre -> die achtziger Jahre
+1/2 Liter, 1/2 Stunde -> ein halber Liter, eine halbe Stunde
+1 1/2 Stunden -> eineinhalb Stunden
+3/4 -> drei Viertel
+§ 5 -> Paragraf fünf
+10-20 km -> zehn bis zwanzig Kilometer
+z. B. ca. 5 -> zum Beispiel circa fünf
+16, 17, 30, 70 -> sechzehn, siebzehn, dreißig, siebzig
+0171 1234567 -> null eins sieben eins eins zwei drei vier fünf sechs sieben
+Straße, Mädchen -> Straße, Mädchen
+1. Platz -> erster Platz
+in der 5. Klasse -> in der fünften Klasse
+des 20. Jahrhunderts -> des zwanzigsten Jahrhunderts
+1 Mio. € -> eine Million Euro
+habe 1 Hund und 1 Katze -> habe ein Hund und eine Katze
+Platz 1 Deutschland -> Platz eins Deutschland
+""",
+"it": """
+3, 23, 33, 103 -> tre, ventitré, trentatré, centotré
+21, 28, 38 -> ventuno, ventotto, trentotto
+100, 1000, 2000 -> cento, mille, duemila
+100.000 -> centomila
+1.000.000 -> un milione
+1.000.000 € -> un milione di euro
+3 milioni € -> tre milioni di euro
+1 € -> un euro
+0,50 € -> cinquanta centesimi
+1,20 € -> un euro e venti centesimi
+1 ora -> un'ora
+1 volta -> una volta
+1 anno -> un anno
+1 studente -> uno studente
+21 anni -> ventuno anni
+il 3° posto -> il terzo posto
+la 3ª volta -> la terza volta
+il 23º -> il ventitreesimo
+20°C -> venti gradi Celsius
+XXI secolo -> ventunesimo secolo
+Luigi XIV -> Luigi quattordicesimo
+Elisabetta II -> Elisabetta seconda
+capitolo IV -> capitolo quattro
+1 maggio -> primo maggio
+25/12/2024 -> venticinque dicembre duemilaventiquattro
+gli anni '80 -> gli anni ottanta
+3,14 -> tre virgola quattordici
+alle 21:15 -> alle ventuno e quindici
+1/2 litro -> mezzo litro
+2 1/2 h -> due ore e mezza
+2/3 -> due terzi
+60% -> sessanta per cento
+S. Pietro e Sig. Rossi -> San Pietro e Signor Rossi
+333 123 4567 -> tre tre tre uno due tre quattro cinque sei sette
+perché, città, è -> perché, città, è
+ho 1 cane e 1 casa -> ho un cane e una casa
+118 -> centodiciotto
+""",
+"pt": """
+2 horas, 2 dias -> duas horas, dois dias
+1 vez, 1 ano -> uma vez, um ano
+21 mulheres -> vinte e uma mulheres
+200 pessoas -> duzentas pessoas
+2.000 pessoas -> duas mil pessoas
+2 milhões -> dois milhões
+16, 17, 19 -> dezasseis, dezassete, dezanove
+100, 101 -> cem, cento e um
+1.100 -> mil e cem
+1.234 -> mil duzentos e trinta e quatro
+1.001 -> mil e um
+2.024 -> dois mil e vinte e quatro
+R$ 1,01 -> um real e um centavo
+R$ 1.000.000 -> um milhão de reais
+2 milhões € -> dois milhões de euros
+2 € -> dois euros
+£2 -> duas libras
+3,14 -> três vírgula catorze
+1,5 kg -> um vírgula cinco quilo
+2ª vez -> segunda vez
+1º lugar -> primeiro lugar
+século XXI -> século vinte e um
+século V -> século quinto
+D. Pedro II -> Dom Pedro segundo
+Maria II -> Maria segunda
+1 de maio -> primeiro de maio
+25/12/2024 -> vinte e cinco de dezembro de dois mil e vinte e quatro
+às 22:00 -> às vinte e duas
+às 2:30 -> às duas e trinta
+10h -> dez horas
+1/2 quilo, 1/2 hora -> meio quilo, meia hora
+2 1/2 h -> duas horas e meia
+3/4 -> três quartos
+912 345 678 -> nove um dois três quatro cinco seis sete oito
+60 % -> sessenta por cento
+coração, não, avó -> coração, não, avó
+tenho 1 gato e 1 casa -> tenho um gato e uma casa
+""",
+"ar": """
+3 ساعات -> ثلاث ساعات
+3 أيام -> ثلاثة أيام
+8 ساعات -> ثماني ساعات
+10 سنوات -> عشر سنوات
+10 أشهر -> عشرة أشهر
+11 ساعة -> إحدى عشرة ساعة
+11 يوم -> أحد عشر يوم
+12 سنة -> اثنتا عشرة سنة
+13 رجل -> ثلاثة عشر رجل
+25 سنة -> خمس وعشرون سنة
+25 -> خمسة وعشرون
+100 -> مئة
+200 -> مئتان
+200 دولار -> مئتا دولار
+300 -> ثلاثمئة
+2000 -> ألفان
+11000 -> أحد عشر ألفًا
+3000 -> ثلاثة آلاف
+1,000,000 -> مليون
+3.5 -> ثلاثة فاصلة خمسة
+٢٥ -> خمسة وعشرون
+۴۵ -> خمسة وأربعون
+3 $ -> ثلاثة دولارات
+1 $ -> دولار واحد
+2 $ -> دولاران
+11 $ -> أحد عشر دولارًا
+5 كم -> خمسة كيلومترات
+2 كغ -> كيلوغرامان
+25% -> خمسة وعشرون بالمئة
+الساعة 5 -> الساعة الخامسة
+الساعة 10:30 -> الساعة العاشرة والنصف
+الساعة 7:15 -> الساعة السابعة والربع
+3/5/2024 -> الثالث من مايو ألفين وأربعة وعشرين
+القرن ال21 -> القرن الحادي والعشرون
+من 10 إلى 20 -> من عشرة إلى عشرين
+3/4 -> ثلاثة أرباع
+د. أحمد -> دكتور أحمد
+مـــرحبا -> مرحبا
+مَرْحَبًا -> مَرْحَبًا
+کیف حالك؟ -> كيف حالك؟
+نعم۔ لا؛ ربما، طيب؟ -> نعم. لا; ربما، طيب؟
+٢٠٢٤/٥/٣ -> الثالث من مايو ألفين وأربعة وعشرين
+بـ20 دولار -> بعشرين دولار
+""",
+"es-mx": "$1,020.50 -> mil veinte pesos con cincuenta centavos\n3.5 km -> tres punto cinco kilómetros", "es-ar": "$20 -> veinte pesos\n$1.500 -> mil quinientos pesos", "es-co": "$20.000 -> veinte mil pesos",
+"pt-br": "16 -> dezesseis\nR$ 2 bilhões -> dois bilhões de reais\n5 km -> cinco quilômetros\n(11) 91234-5678 -> um um nove um dois três quatro cinco seis sete oito",
+"fr-ch": "71 et 80 -> septante et un et huitante\n1'000 -> mille", "fr-be": "95 -> nonante cinq", "de-ch": "1'000.50 -> eintausend Komma fünf null", "de-at": "am 3.1. kam -> am dritten Jänner kam", "ar-jo": "3/2/2024 -> الثالث من شباط ألفين وأربعة وعشرين",
+"ar-eg": "100 ج.م -> مئة جنيه",
+}
+CASES = [(k, *line.split(" -> ")) for k, lines in CASES.items() for line in lines.strip().splitlines()]
+
+
+@pytest.mark.parametrize("language,raw,said", CASES)
+def test_cases(language, raw, said): assert normalise(raw, language) == said
+
+
+def test_every_language_has_its_cases():
+    count = {k: sum(c[0] == k for c in CASES) for k in LOCALES}
+    assert min(count.values()) >= 25, count
+
+
+@pytest.mark.parametrize("language,sign,said", [("es", {"$": "MXN"}, "veinte pesos"), ("es", "CLP", "veinte pesos"), ("es", None, "veinte dólares"), ("es-MX", None, "veinte pesos"),
+                                                ("es-MX", "USD", "veinte dólares"), ("es-PR", None, "veinte dólares"), ("en", "MXN", "twenty pesos"), ("pt-br", "BRL", "vinte reais"),
+                                                ("fi", "USD", "$ 20")])
+@pytest.mark.filterwarnings("ignore:numbers are not said")
+def test_what_a_dollar_sign_means(language, sign, said):
+    assert normalise("$ 20", language, sign) in (said, said.replace("$", "").strip())
+    assert normalise(spans("$ 20", language, sign)[0], language) == spans("$ 20", language, sign)[0]
+
+
+def test_an_unknown_currency_is_one_line():
+    with pytest.raises(ValueError) as e: normalise("$20", "es", money={"$": "XXX"})
+    assert "XXX" in str(e.value) and "MXN" in str(e.value) and "\n" not in str(e.value)
+
+
+def meaning(base):
+    "(regex of number words, their values) of a language, written by hand."
+    table = dict(
+        en="zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen|twenty thirty forty fifty sixty seventy eighty ninety",
+        es="cero un uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince dieciséis diecisiete dieciocho diecinueve|veinte treinta cuarenta cincuenta sesenta setenta ochenta noventa",
+        pt="zero um dois três quatro cinco seis sete oito nove dez onze doze treze catorze quinze dezasseis dezassete dezoito dezanove|vinte trinta quarenta cinquenta sessenta setenta oitenta noventa",
+        fr="zéro un deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize|vingt trente quarante cinquante soixante",
+        de="null eins zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn siebzehn achtzehn neunzehn|zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig",
+        it="zero uno due tre quattro cinque sei sette otto nove dieci undici dodici tredici quattordici quindici sedici diciassette diciotto diciannove|venti trenta quaranta cinquanta sessanta settanta ottanta novanta")
+    low, tens = (x.split() for x in table[base].split("|"))
+    if base == "es": low.remove("un")
+    v = {w: i for i, w in enumerate(low)} | {w: 10*i + 20 for i, w in enumerate(tens)}
+    more = dict(
+        en=dict(hundred="*100", thousand="*1000", million="*1000000"),
+        es={"un": 1, "cien": 100, "ciento": 100, **{w + "cientos": 100*n for w, n in zip("dos tres cuatro seis sete ocho nove".split(), (2, 3, 4, 6, 7, 8, 9))}, "quinientos": 500, "veintiún": 21,
+            **{"veinti" + w: 20 + n for w, n in zip("uno dós trés cuatro cinco séis siete ocho nueve".split(), range(1, 10))}, "mil": "*1000", "millón": "*1000000", "millones": "*1000000"},
+        pt={"cem": 100, "cento": 100, **dict(zip("duzentos trezentos quatrocentos quinhentos seiscentos setecentos oitocentos novecentos".split(), range(200, 1000, 100))),
+            "mil": "*1000", "milhão": "*1000000", "milhões": "*1000000"},
+        fr={"quatre vingt": 80, "quatre vingts": 80, "cent": "*100", "cents": "*100", "mille": "*1000", "million": "*1000000", "millions": "*1000000"},
+        de={"ein": 1, "eine": 1, "hundert": "*100", "tausend": "*1000", "Million": "*1000000", "Millionen": "*1000000"},
+        it={"un": 1, "tré": 3, "cento": "*100", "mille": "*1000", "mila": "*1000", "milione": "*1000000", "milioni": "*1000000",
+            **{t[:-1]: n for t, n in zip(tens, range(20, 100, 10))}})[base]
+    v |= more
+    return re.compile("|".join(sorted(v, key=len, reverse=True))), v
+
+
+@pytest.mark.parametrize("base", ["en", "es", "pt", "fr", "de", "it"])
+def test_number_words_mean_the_number(base):
+    "Words are read back by a reader that knows nothing of the library that wrote them."
+    words, value = meaning(base)
+    rng = random.Random(1)
+    for n in [*range(1, 1300), *(rng.randrange(1, 10**rng.randint(4, 9)) for _ in range(1500))]:
+        said, total, group, last = cardinal(n, base).replace("centott", "centoott"), 0, 0, 0
+        rest = words.sub(" ", said)
+        assert not re.sub(r"\b(and|y|e|et|und)\b", "", rest).strip(), (n, said, rest)
+        for w in words.findall(said):
+            x = value[w]
+            if x == "*100": group = group - last + (last or 1)*100 if last else group + 100
+            elif isinstance(x, str): total, group = total + (group or 1)*int(x[1:]), 0
+            else: group += x
+            last = x if isinstance(x, int) and x < 100 else 0
+        assert total + group == n, (n, said)
+
+
+def test_number_words_are_distinct_and_never_written_with_the_wrong_word():
+    for k in (*LOCALES, "pt-br", "fr-ch", "fr-be"):
+        assert len({cardinal(n, k) for n in range(2_500)}) == 2_500, k
+        assert len({ordinal(n, k) for n in range(1, 100)}) == 99, k
+    for n in range(1, 9_000, 5):
+        assert not re.search(r"uno mil|uno millon|veintiuno m", cardinal(n*1000, "es"))
+    assert [roman(s) for s in ("I", "IV", "IX", "XIV", "XXI", "XL", "XCIX", "CC", "IIII", "VX", "IC", "C", "L", "", "x")] == [1, 4, 9, 14, 21, 40, 99, 200] + [0]*7
+
+
+ATOMS = [*"0123456789", "12", "1998", "1.5", "1,5", "1.234", "½", "⅓", "٣", "۴", "$", "€", "%", "°", "-", "–", "+", ":", "/", ".", ",", " ", " ", " ", "\u202f", "\n", "h", "am", "st", "kg",
+         "er", "ª", "😀", "’", "'", "(", ")", "«", "a", "I", "XIV", "Luis ", "Señor", "كتاب", "ساعة", "و", "ال", "word", "Mr.", "z.B.", "St.", "No.", "D.", "M.", "etc.", "\u200e", "@", "#", "_",
+         "*", "&", "\0", "10:30", "3/4/2024", "…", "?!", "9"*21, "x", ".com", "www.", "https://", "<", ">", "=", "²", "①", "Ⅳ", "e\u0301", "ـ", "؟", "siglo ", "Uhr", "million", "k", "1/2", '"',
+         "~", "^", "ß", "İ", "ﷺ", "\ud800", "한", "é", "n\u0303"]
+ANY = st.one_of(st.lists(st.sampled_from(ATOMS), max_size=14).map("".join), st.text(max_size=40))
+LANGUAGES = st.sampled_from([*LOCALES, "pt-br", "es-mx", "fr-ch", "de-ch", "ar-jo"])
+
+
+@settings(max_examples=1500, deadline=None, derandomize=True)
+@given(ANY, LANGUAGES)
+def test_any_text_survives(raw, language):
+    "No exception, no digit left, saying it twice changes nothing; the map covers the spoken text in order, and the raw text reassembles from it."
+    said, at = spans(raw, language)
+    assert said == normalise(raw, language) == normalise(said, language)
+    assert not any(c.isdigit() for c in said)
+    assert " ".join(said[c:d] for _, _, c, d in at) == said and all(a < b and c < d for a, b, c, d in at)
+    cuts = [0, *(x for a, b, _, _ in at for x in (a, b)), len(raw)]
+    assert cuts == sorted(cuts) and "".join(raw[a:b] for a, b in zip(cuts, cuts[1:])) == raw
+    parts = pair(raw, language)
+    assert [w for w, _ in parts] == raw.split() and " ".join(s for _, s in parts if s) == (said if parts else "")
+
+
+LETTERS = dict(en="abcdeghiz", es="abceñáü", fr="abçéàœ", de="abcßäö", it="abcèìz", pt="abcãçé", ar="ابتثكلمنيوةىءأَُّ")
+
+
+@settings(max_examples=600, deadline=None, derandomize=True)
+@given(st.data(), st.sampled_from(list(LETTERS)))
+def test_no_letter_is_lost_or_made(data, language):
+    "Plain words come out as they went in, whatever stands between them, and the map has each where it was."
+    words = data.draw(st.lists(st.text(LETTERS[language], min_size=4, max_size=9).filter(lambda w: w[0] not in "َُّ"), min_size=1, max_size=6))
+    gaps = data.draw(st.lists(st.sampled_from([" ", "  ", ", ", " 😀 ", " 21 ", " (", ") ", " — ", "... ", " $5 ", "\n", " ²  ", " :) ", " | ", " * "]), min_size=len(words), max_size=len(words)))
+    raw = "".join(w + g for w, g in zip(words, gaps))
+    said, at = spans(raw, language)
+    left = said.split()
+    for w in words:
+        k = next((i for i, s in enumerate(left) if s.strip(".,;:?!،؟") == unicodedata.normalize("NFC", w)), None)   # which orders vowel marks
+        assert k is not None, (w, raw, said)
+        left = left[k+1:]
+    assert all(any(w in raw[a:b] for a, b, _, _ in at) for w in words)
+    between = [raw[b:c] for (_, b, *_), (c, *_) in zip([(0, 0), *at], [*at, (len(raw),)])]
+    assert not any(c.isalnum() for g in between for c in g), (raw, between)
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(st.text("ab c1", max_size=20), st.lists(st.tuples(st.sampled_from(["a", "b+", "1", "[ab]c", r"\s+", "c", r"\w+"]), st.text("xy z", max_size=4)), max_size=5))
+def test_rewriting_is_re_sub_that_remembers(raw, rules):
+    t, plain = Rewriting(raw), raw
+    for pattern, to in rules:
+        t.sub(pattern, to)
+        plain = re.sub(pattern, to, plain)
+        assert t.text == plain and len(t.start) == len(t.end) == len(plain)
+    assert t.start == sorted(t.start) and all(0 <= a < b <= len(raw) for a, b in zip(t.start, t.end))
+
+
+def test_a_long_text_is_not_slow():
+    "130,000 characters of a lecture with a number in every sentence; quadratic rules would need minutes."
+    text = "Well, on 3/4/2024 I paid $5.50 for 21 apples at 10:30 in St. Louis. "*2000
+    start = time.process_time()
+    normalise(text)
+    assert time.process_time() - start < 20
+
+
+def test_pair_keeps_together_what_is_said_together():
+    assert pair("it is $3 million, ok") == [("it", "it"), ("is", "is"), ("$3", "three million dollars,"), ("million,", ""), ("ok", "ok")]
+    assert pair("tel. 612 345 678", "es")[1:] == [("612", "seis uno dos"), ("345", "tres cuatro cinco"), ("678", "seis siete ocho")]
+    assert pair("so 21 ate", "en", "so, um, twenty-one ate it") == [("so", "so, um, twenty-one"), ("21", ""), ("ate", "ate it")]
 
 
 def test_tokens_ignore_what_is_not_spoken():

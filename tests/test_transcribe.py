@@ -154,7 +154,7 @@ def test_a_wrong_transcript_is_found(real, tmp_path):
     from voicenb.data import ingest, segment
     run = Run(tmp_path, jobs=1, progress=False)
     mine = run(ingest.choose, run(ingest.whatsapp, real / "export.zip"), me="Linda")
-    clips = run(segment.speech, run(ingest.masters, mine[mine.kept & (mine.duration < 12)].head(8)))
+    clips = run(segment.speech, run(ingest.masters, mine[mine.kept & (mine.duration < 12)].head(5)))
     clips = clips[clips.groupby("recording").recording.transform("size") == 1]
     t = run(transcribe.words, clips.reset_index(drop=True), transcripts=real / "transcripts.csv")
     t = t[t.text_source == "gold"].reset_index(drop=True)

@@ -80,9 +80,9 @@ def lengthy(voices: dict, hours: float) -> dict:
         truth = pd.concat([truth.assign(start=truth.start + k * len(x) / RATE, end=truth.end + k * len(x) / RATE) for k in range(times)], ignore_index=True)
         before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, time.perf_counter()
         found = diarize.embedded(Path(folder), "talk", times * len(x) / RATE, 1, 20)
-        took = time.perf_counter() - began
+        took, peak = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     e = tn.errors(truth, found)
-    return dict(hours=round(times * len(x) / RATE / 3600, 2), rss_mb_before=before, rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, seconds=round(took, 1),
+    return dict(hours=round(times * len(x) / RATE / 3600, 2), rss_mb_before=before, rss_mb=peak, seconds=round(took, 1),
                 times_real_time=round(times * len(x) / RATE / took, 1), speakers=found.speaker.nunique(), der=e["der"])
 
 

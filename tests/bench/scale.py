@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from material import ME, grown, machine, options, tell
+from material import ME, cpu, grown, machine, options, tell
 
 from voicenb.core.run import Run
 from voicenb.data import ingest, segment, verify
@@ -32,9 +32,9 @@ def main():
         export = grown(tmp / "export.zip", a.copies)
         prof = cProfile.Profile()
         if a.profile: prof.enable()
-        began = time.perf_counter()
+        began, used = time.perf_counter(), cpu()
         run, clips = go(tmp / "run", export, a.jobs)
-        took = time.perf_counter() - began
+        took, used = time.perf_counter() - began, cpu() - used
         prof.disable()
         if a.profile: pstats.Stats(prof).sort_stats("tottime").print_stats(25)
     mine = clips[clips.reason != "other_sender"]
@@ -42,7 +42,7 @@ def main():
     work = sum(s["seconds"] for s in run.log if not s["stage"].startswith("data.ingest") or s["stage"].endswith("masters"))
     rows = [dict(stage=s["stage"], seconds=s["seconds"], real_time=round(seconds / max(s["seconds"], 1e-3)), rows=s["rows"], peak_mb=s["peak_rss_mb"]) for s in run.log]
     tell(rows, where | dict(copies=a.copies, jobs=a.jobs, minutes=round(seconds / 60, 1), accepted=round(float((mine.level == "accept").mean()), 4), stages=rows,
-                            decode_segment_verify_s=round(work, 2), times_real_time=round(seconds / work, 1), with_ingest_s=round(took, 2), with_ingest=round(seconds / took, 1)), a.out)
+                            decode_segment_verify_s=round(work, 2), times_real_time=round(seconds / work, 1), with_ingest_s=round(took, 2), with_ingest=round(seconds / took, 1), cpu_s=round(used, 1), if_the_jobs_were_alone=round(seconds / used * a.jobs, 1)), a.out)
 
 
 if __name__ == "__main__": main()

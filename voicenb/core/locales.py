@@ -156,7 +156,7 @@ LOCALES["fr"] = dict(n2w="fr", decimal=",", group=". ", point="virgule", minus="
     regnal="Louis|Charles|Philippe|Henri|François|Napoléon|Élisabeth|Jean-Paul|Jean|Benoît|Pie|Léon|Georges|George|Édouard|Richard|Guillaume|Clément|Grégoire|Alexandre|"
            "Frédéric|Nicolas|Pierre|Catherine|Paul|Jacques|Marie|Ramsès|Ptolémée|Mohammed|Hassan|Albert|Léopold|Baudouin",
     numbered="[Cc]hapitre|[Tt]ome|[Vv]olume|[Ll]ivre|[Pp]artie|[Aa]cte|[Ss]cène|[Aa]rticle|[Aa]nnexe|[Pp]hase|[Tt]ype|[Tt]itre",
-    abbreviations={"M. A": "Monsieur", "MM. A": "Messieurs", "Mme": "Madame", "Mmes": "Mesdames", "Mlle": "Mademoiselle", "Mlles": "Mesdemoiselles", "Mgr": "Monseigneur",
+    abbreviations={"M. et": "Monsieur et", "M. A": "Monsieur", "MM. A": "Messieurs", "Mme": "Madame", "Mmes": "Mesdames", "Mlle": "Mademoiselle", "Mlles": "Mesdemoiselles", "Mgr": "Monseigneur",
                    "Dr": "Docteur", "Dr.": "Docteur", "Pr A": "Professeur", "Me A": "Maître", "St": "Saint", "Ste": "Sainte", "av. A": "avenue", "av. J.-C.": "avant Jésus-Christ",
                    "apr. J.-C.": "après Jésus-Christ", "bd": "boulevard", "tél.": "téléphone", "Tél.": "Téléphone", "p. ex.": "par exemple", "c.-à-d.": "c'est-à-dire",
                    "etc.": "et cetera", "n°": "numéro", "N°": "Numéro", "nº": "numéro", "env.": "environ", "rdv": "rendez-vous", "RDV": "rendez-vous", "p. 1": "page", "vol. 1": "volume",
@@ -193,7 +193,7 @@ LOCALES["it"] = dict(n2w="it", decimal=",", group=".", point="virgola", minus="m
                    "Prof.": "Professor", "Prof.ssa": "Professoressa", "Ing.": "Ingegner", "Avv.": "Avvocato", "Arch.": "Architetto", "Geom.": "Geometra", "S. A": "San",
                    "ecc.": "eccetera", "pag. 1": "pagina", "pagg. 1": "pagine", "pag.": "pagina", "tel.": "telefono", "Tel.": "Telefono", "n. 1": "numero", "n° 1": "numero",
                    "p.es.": "per esempio", "p. es.": "per esempio", "ad es.": "ad esempio", "es.": "esempio", "ca.": "circa", "a.C.": "avanti Cristo", "d.C.": "dopo Cristo",
-                   "vol. 1": "volume", "cap. 1": "capitolo"})
+                   "vol. 1": "volume", "cap. 1": "capitolo", "art. 1": "articolo"})
 
 # %% ../../nbs/core/03b_locales.ipynb #0d20f72c
 LOCALES["de"] = dict(n2w="de", decimal=",", group=".", point="Komma", minus="minus", plus="plus", degree=("ein Grad", "Grad"), to="bis", cents="und", per="pro", of="",

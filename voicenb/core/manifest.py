@@ -20,9 +20,11 @@ from pathlib import Path
 NAMES = dict(
     audio="audio_path audio_filepath path file_name filename file audio wav wav_path wav_file audio_file clip_path".split(),
     text="normalized_text normalised_text text_normalized text sentence transcript transcription text_raw raw_text".split(),
-    speaker="speaker speaker_id speaker_name client_id sender".split(), language="language lang locale".split(), gender="gender sex".split(), age=["age"],
+    speaker="speaker speaker_id speaker_name client_id sender".split(), language="language lang locale".split(), gender="gender sex".split(),
+    age=["age"],
     text_raw="text_raw raw_text".split(),
-    accent="accent accents".split(), utterance="utterance utterance_id sentence_id".split(), split=["split"], recording=["recording"], duration=["duration"])
+    accent="accent accents".split(), utterance="utterance utterance_id sentence_id".split(), split=["split"], recording=["recording"],
+    duration=["duration"])
 
 
 def guess(header: list[str]) -> dict[str, str]:  # our name -> the table's column
@@ -104,7 +106,7 @@ def _json_rows(path: Path):
         data = held[0] if len(held) == 1 else [dict(audio=k, text=v) for k, v in data.items()]
     yield from ((n, row if isinstance(row, dict) else None) for n, row in enumerate(data, 1))
 
-
+# %% ../../nbs/core/02a_manifest.ipynb #de8c546e
 def _read_cells(path: Path, columns: dict | None):
     "(header or None, separator's name, rows (line number, {column or position: cell} or None, cells found, cells wanted))"
     lines, _ = lines_of(path)
@@ -142,10 +144,12 @@ def read(path: str | Path,  # .csv, .tsv, .txt, .json or .jsonl
 def _named(path: Path, header: list | None, rows: list, columns: dict, asked: dict) -> list[dict]:
     "Rows under our names"
     known = set(header) if header else set(range(max((r[3] for r in rows), default=0)))
-    if lacks := [str(c) for c in columns.values() if c not in known]: raise ValueError(f"{path.name}: no column {', '.join(lacks)}; it has {', '.join(map(str, sorted(known, key=str)))}")
+    if lacks := [str(c) for c in columns.values() if c not in known]:
+        raise ValueError(f"{path.name}: no column {', '.join(lacks)}; it has {', '.join(map(str, sorted(known, key=str)))}")
     for need in ("audio", "text"):
-        if need not in columns and asked.get(need) != "": raise ValueError(f"{path.name}: none of its columns ({', '.join(map(str, known))[:200]}) is known to hold the {need}; "
-                                                 f"say which with columns=dict({need}=...)")
+        if need not in columns and asked.get(need) != "":
+            raise ValueError(f"{path.name}: none of its columns ({', '.join(map(str, sorted(known, key=str)))[:200]}) is known to hold the {need}; "
+                             f"say which with columns=dict({need}=...)")
     out = []
     for n, row, got, want in rows:
         if row is None: out.append(dict(line=n, problem=f"{got} cells where the others have {want}" if want else "not a JSON object"))
@@ -167,7 +171,8 @@ def find_table(folder: Path, file: str | Path = "") -> Path:
     usual = [p for n in ORDER for p in here if p.name == n]
     if usual: return usual[0]
     if len(here) == 1: return here[0]
-    raise ValueError(f"{folder}: {'which table? ' + ', '.join(p.name for p in here[:8]) + '; say which with file=' if here else 'no table (.csv, .tsv, .json, .jsonl) beside the audio'}")
+    if here: raise ValueError(f"{folder}: which table? {', '.join(p.name for p in here[:8])}; say which")
+    raise ValueError(f"{folder}: no table (.csv, .tsv, .json, .jsonl) beside the audio")
 
 # %% ../../nbs/core/02a_manifest.ipynb #b4ddcc0a
 def audio_below(folder: str | Path) -> list[str]:  # paths from the folder, with /
@@ -176,7 +181,8 @@ def audio_below(folder: str | Path) -> list[str]:  # paths from the folder, with
     for home, folders, files in os.walk(folder):
         folders[:] = [f for f in folders if not f.startswith(".")]
         base = Path(home).relative_to(folder).as_posix()
-        out += [f if base == "." else f"{base}/{f}" for f in files if not f.startswith(".") and f.rpartition(".")[2].lower() in SUFFIXES and not os.path.islink(os.path.join(home, f))]
+        sounds = [f for f in files if not f.startswith(".") and f.rpartition(".")[2].lower() in SUFFIXES and not os.path.islink(os.path.join(home, f))]
+        out += [f if base == "." else f"{base}/{f}" for f in sounds]
     return sorted(out)
 
 

@@ -39,7 +39,8 @@ def _arabic(n, feminine=False):
         k, (one, two, few, many) = n // 1000**i % 1000, _THOUSANDS[i-1].split("/")
         if not k: continue
         said, r = _arabic_small(k, False), k % 100
-        out.append(one if k == 1 else two if k == 2 else f"{said} {few}" if 3 <= r <= 10 else f"{said} {many}" if r > 10 else f"{_construct(said)} {one}")
+        more = f"{said} {few}" if 3 <= r <= 10 else f"{said} {many}" if r > 10 else f"{_construct(said)} {one}"
+        out.append({1: one, 2: two}.get(k, more))
     if n % 1000 or not n: out.append(_arabic_small(n % 1000, feminine) if n else "صفر")
     return " و".join(out)
 
@@ -75,6 +76,7 @@ def _said(n, n2w, to="cardinal"):
     except (OverflowError, RuntimeError, LookupError): return ""
     if n2w == "es": words = re.sub(r"\buno(?= (mil|[mbtc]\w*ill))", "un", re.sub(r"veintiuno(?= (mil|[mbtc]\w*ill))", "veintiún", words))
     if n2w[:2] == "fr": words = words.replace("centsième", "centième").replace("vingtsième", "vingtième")
+    if n2w == "it": words = words.replace("dicott", "diciott")                            # centodicotto
     return re.sub(r"\s+", " ", words.replace(",", "").replace("-", " ")).strip()
 
 _HIGH = r"(?:.*(?:mil|m|b|tr)(?:illones|illón|ilhões|ilhão|ilhões|iliões|ilião))?"
@@ -120,7 +122,8 @@ _AR = "_ أول ثان ثالث رابع خامس سادس سابع ثامن ت�
 def _spanish_nth(n):
     if n > 999: return "milésimo" if n == 1000 else cardinal(n, "es")
     h, r = _ES[2][n//100] if n > 99 else "", n % 100
-    low = {11: "undécimo", 12: "duodécimo"}.get(r) or ("decimo" + _ES[0][r-10] if 12 < r < 20 else " ".join(w for w in (_ES[1][r//10], _ES[0][r % 10]) if w != "_"))
+    two = " ".join(w for w in (_ES[1][r//10], _ES[0][r % 10]) if w != "_")
+    low = {11: "undécimo", 12: "duodécimo"}.get(r) or ("decimo" + _ES[0][r-10] if 12 < r < 20 else two)
     return f"{h} {low}".strip()
 
 def _arabic_nth(n, feminine):
@@ -187,21 +190,30 @@ def number(
     return f"{sign}{words} {t['point']} {_decimals(rest, language)}" if rest else sign + words
 
 # %% ../../nbs/core/03d_numbers.ipynb #472023e2
-_NO_NOUN = set("más menos es tras entonces después antes los las sus mis tus nos les ellos ellas nosotros estas estos esas esos otras otros lunes martes miércoles jueves viernes "
+_NO_NOUN = set("más menos es tras entonces después antes los las sus mis tus nos les ellos ellas nosotros estas estos esas esos otras otros todas todos tres seis dos ambos ambas unos unas algunos algunas muchos muchas gracias además quizás lunes martes miércoles jueves viernes "
                "mais menos depois antes os as seus suas meus minhas eles elas nós dos das aos às nos nas pelos pelas pois mas "
                "vamos estamos tenemos somos dans sans sous vers mais puis plus moins nous vous ils elles des les ses mes tes très".split())
 _FEMININE_ENDS = dict(es=r"as$|(?:[cs]ion|dad|tad|tud|umbr|triz|tric)es$", pt=r"as$|(?:ç|s)ões$|dades$|gens$|trizes$",
                       fr=r"(?:[ts]ion|té|ette|ance|ence|ée|esse|tude|elle|enne|euse|trice)s$", ar=r"(?:ات|ة)$")
 
+_ONE_ENDS = dict(   # words after which a lone 1 counts what follows; then the endings of feminine and of masculine nouns
+    es=("(?i:tengo|tienes?|tienen|tenemos|hay|había|hubo|quiero|quiere|queda|falta|compré|con|sin|solo|sólo|cada|hace|y)", r"(?:a|[cs]ión|dad|tad|tud)$", r"(?:o|ón|or|aje)$"),
+    pt=("(?i:tenho|tem|temos|há|havia|quero|quer|falta|comprei|com|sem|só|cada|e)", r"(?:a|[çs]ão|dade|gem)$", r"(?:o|or)$"),
+    it=("(?i:ho|hai|ha|abbiamo|hanno|c'è|voglio|vuole|manca|con|senza|solo|ogni|e)", r"(?:a|[sz]ione|tà|tù)$", r"[oe]$"),
+    de=("(?i:habe|hast|hat|haben|hatte|gibt|nur|noch|und|oder|brauche|nehme|kostet|kaufe)", r"^[A-ZÄÖÜ].*(?:e|ung|heit|keit|schaft|tion|tät)$", r"^[A-ZÄÖÜ]"))
+
 def gender(
     word:str, # the word behind the number
     n:int, # the number
     language:str,
+    before:str="", # the text in front of it
 ) -> str: # 'f', 'm', or '' where it may be no noun
     "Whether a number is followed by a noun, and of which gender."
     t = locale(language)
     base, word = t["base"], word if t["base"] == "de" else word.lower()
     if word in t["feminine"]: return "f"
     if word in t["masculine"]: return "m"
+    if n == 1 and (ends := _ONE_ENDS.get(base)) and re.search(rf"(?:^|[^\w])(?:{ends[0]})\s+$", before) and len(word) > 2 and word not in _NO_NOUN:
+        return "f" if re.search(ends[1], word) else "m" if re.search(ends[2], word) else ""
     if base not in _FEMININE_ENDS or n in (0, 1) or word in _NO_NOUN or len(word) < 3 or base != "ar" and not word.endswith("s"): return ""
     return "f" if re.search(_FEMININE_ENDS[base], word) else "m" if base in ("es", "pt") else ""

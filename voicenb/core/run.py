@@ -33,10 +33,12 @@ def stage(version: str = "1",  # raise it when the answer changes
           by: str | None = None,  # column to shard by; None keeps the table whole
           revision=None,  # function of the parameters that names the engine's model revision
           intact=None,  # function (table, masters' folder) that says whether files a stored result points to are still there
+          uses: tuple = (),  # columns that the answer depends on; () is all of them
+          jobs=None,  # function of the parameters that says how many processes may work at once; None is as many as there are
           ):
     "Mark a module-level function `table -> table` as a stage"
     def wrap(fn):
-        fn.stage = dict(version=version, by=by, revision=revision, intact=intact)
+        fn.stage = dict(version=version, by=by, revision=revision, intact=intact, uses=uses, jobs=jobs)
         return fn
     return wrap
 
@@ -95,17 +97,26 @@ class _Work:
         work.mkdir(exist_ok=True)
         if (work / "table.parquet").exists(): return os.replace(work, home) or 0
         first, table = next(((k, v) for k, v in bound.items() if isinstance(v, pd.DataFrame)), (None, None))
-        by = fn.stage["by"] if first and len(table) else None
+        by, uses, whole = fn.stage["by"] if first and len(table) else None, fn.stage["uses"], table
+        if by and uses: table = table[[c for c in table if c in uses]]
         parts, old, want = ([table], [], None) if by is None else self._new(fn, bound, first, table, by, home)
         todo = {work / sh.shard_name(t, by) if first else work / "shard-whole.parquet": t for t in parts}
         due = {p: t for p, t in todo.items() if not p.exists()}
         self._share(fn, {p: bound | ({first: t} if first else {}) for p, t in due.items()})
         tables = [tb.load(p) for p in todo]
-        tb.save(sh.in_order([*tables, *old], want, by) if by else tables[0], work / "table.parquet")
+        out = sh.in_order([*tables, *old], want, by) if by else tables[0]
         if by: sh.remember(work, self._recipe(fn, bound, first, table), want)
+        if by and uses:
+            tb.save(out, work / "slim.parquet")
+            out = sh.widen(sh.in_order([whole], want, by), out)
+        tb.save(out, work / "table.parquet")
         os.replace(work, home)
         for p in home.glob("shard-*.parquet"): p.unlink()
         return sum(len(t) for t in due.values()) if first else 0
+
+# %% ../../nbs/core/01_run.ipynb #d7dd3abd
+class _Shards(_Work):
+    "Which shards are new, and who computes them"
 
     def _recipe(self, fn, bound, first, table) -> str:
         "The key of a stage without its rows: equal where the same stage would compute a recording in the same way"
@@ -118,16 +129,19 @@ class _Work:
         good = (lambda rows: intact(rows, self.audio)) if intact else None
         old, names = ([], set()) if self.force else sh.known(past, self._recipe(fn, bound, first, table), want, by, good)
         new = table[~table[by].isin(names)]
-        return sh.shards(new, by) if len(new) else [], old, want
+        size = max(sh.SHARD, len(want) // 512)
+        return sh.shards(new, by, size) if len(new) else [], old, want
 
     def _share(self, fn, due: dict):  # file of a shard -> the arguments that compute it
         "Compute shards in worker processes; those of a worker that dies are computed again, up to three times"
+        most = fn.stage["jobs"](next(iter(due.values()))) if due and fn.stage["jobs"] else None
+        most = min(self.jobs, most or self.jobs)
         for attempt in range(4):
             left = {p: {k: v.resolve() if isinstance(v, Path) else v for k, v in b.items()} for p, b in due.items() if not p.exists()}
             if not left: return
             tasks = [(fn, b, str(p.resolve())) for p, b in left.items()]
             try:
-                for who, peak in self._bar(sh.spread(self.executor, min(self.jobs, len(left)), tasks), len(left), fn.__name__):
+                for who, peak in self._bar(sh.spread(self.executor, min(most, len(left)), tasks), len(left), fn.__name__):
                     self.workers[who] = max(peak, self.workers.get(who, 0))
             except Exception as e:
                 if not sh.died(e): raise
@@ -140,8 +154,8 @@ class _Work:
         from tqdm import tqdm
         return tqdm(items, total=total, desc=name, unit="shard", disable=not self.progress or total < 2, leave=False, file=sys.stderr)
 
-# %% ../../nbs/core/01_run.ipynb #d7dd3abd
-class _Log(_Work):
+# %% ../../nbs/core/01_run.ipynb #c8a6d47e
+class _Log(_Shards):
     "What a run remembers of its stages"
 
     def _note(self, fn, key, hit, began, bound, out, computed=0):

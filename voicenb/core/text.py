@@ -9,7 +9,7 @@ __all__ = ['normalise', 'spans', 'tokens', 'pair']
 import re, unicodedata, warnings
 from difflib import SequenceMatcher
 
-from . import rules
+from . import measures, rules
 from .locales import locale
 from .rewrite import Rewriting
 
@@ -18,7 +18,8 @@ _SAME = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "´": "'", "“": '"',
                        "−": "-", "‑": "-", "‐": "-", "ـ": "", "٪": "%", "؛": ";", "۔": ".", "¿": "", "¡": "",
                        "\u2044": "/", "∕": "/", "№": "#", "﷼": "ريال"})
 _PERSIAN = {"ک": "ك", "ی": "ي"}
-_COMPATIBLE = [("\u2070", "\u209f"), ("\u2100", "\u218f"), ("\u2460", "\u24ff"), ("\u3300", "\u33ff"), ("\ufb00", "\ufefc"), ("\uff01", "\uffee"), ("\U0001d400", "\U0001d7ff")]
+_COMPATIBLE = [("\u2070", "\u209f"), ("\u2100", "\u218f"), ("\u2460", "\u24ff"), ("\u3300", "\u33ff"), ("\ufb00", "\ufefc"), ("\uff01", "\uffee"),
+               ("\U0001d400", "\U0001d7ff")]
 
 def _character(c):
     "What becomes of one character."
@@ -40,9 +41,10 @@ def _compose(t):
 def _characters(t, L):
     "One form of each character, without what nobody says."
     _compose(t)
-    t.sub(r"(?<=\d)[\u00a0\u202f\u2009](?=\d{3}(?!\d))", "")
+    t.sub(r"(?<=\d)[\u00a0\u202f\u2009](?=\d{3}(?!\d))|(?<=\d) (?=000(?: 000)*(?!\d| \d))", "")
     persian = _PERSIAN if L and L["base"] == "ar" else {}
     t.map(lambda c: persian.get(c) or _character(c))
+    t.sub(r"\s+", " ")
     t.sub(r"(?<!\w)(?:[:;=]['o-]?[)(DPpO3\\|*]+|[xX]D+|<3+|\^_*\^)(?!\w)|<?[-=]+>|<-+", " ")
     t.sub(r"(?<!\w)#([^\W\d]\w*)", lambda m: re.sub(r"_|(?<=[^\W\d_A-Z])(?=[A-Z])", " ", m[1]))
     t.sub(r"(?<!\w)@(?=[^\W\d])|(?<!\w)[*_~]+(?=\w)|(?<=[\w.!?])[*_~]+(?!\w)", "")
@@ -57,14 +59,15 @@ def _tidy(t):
     t.sub(r"\s*(?:\.{2,}|…)\s*", lambda m: ", " if t.text[m.end():m.end()+1].islower() else ". ")
     t.sub(r"\s+[-–]+\s+|\s*[—–]\s*|--+|[()\[\]{}]", " , ")
     t.map(lambda c: c if c.isalnum() or unicodedata.category(c) in ("Mn", "Mc") or c in "'-" + _STRENGTH else " ")
-    t.sub(r"(?<!\w)[-']+(?!\w)", " ")
+    t.sub(r"(?<!\w)[-']+(?!\w)|(?<!\w)-+(?=\w)|(?<=\w)-+(?!\w)", " ")
+    t.sub(rf"(?<=\s)[{_STRENGTH}]+(?=\w)", " ")
     t.sub(rf"\s*((?:[{_STRENGTH}]\s+|[{_STRENGTH}]$)+)", lambda m: min((c for c in m[1] if c in _STRENGTH), key=_STRENGTH.index) + " ")
     t.sub(rf"^[{_STRENGTH}\s]+|\s+$", "")
     t.sub(r"\s+", " ")
 
 # %% ../../nbs/core/03_text.ipynb #2d7d58cd
 _WRITTEN = (rules.links, rules.abbreviations, rules.romans)
-_COUNTED = (rules.phones, rules.dates, rules.times, rules.money, rules.decades, rules.fractions, rules.ordinals, rules.measures)
+_COUNTED = (rules.phones, rules.dates, rules.times, measures.money, measures.decades, measures.fractions, measures.ordinals, measures.measures)
 
 def _table(language, money):
     "The locale with what its currency signs mean."
@@ -85,7 +88,7 @@ def _say(raw, language, money): # -> Rewriting
             for rule in _WRITTEN: rule(t, L)
             if re.search(r"\d", t.text):
                 for rule in _COUNTED: rule(t, L)
-            rules.rest(t, L)
+            measures.rest(t, L)
         else: t.sub(rules.LINK, " ")
         _tidy(t)
         if t.text == before: break

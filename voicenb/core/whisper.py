@@ -46,7 +46,8 @@ def source(model: str = "") -> tuple[str, str]:  # (folder or repository, commit
     if "/" in model or "\\" in model or Path(model).is_dir():
         return (model, "") if Path(model).expanduser().is_dir() else (model.partition("@")[0], model.partition("@")[2])
     near = difflib.get_close_matches(model, MODELS, 1, 0)
-    raise packages.ModelError(f"no Whisper model is called {model!r}: take {near[0]!r} or another of {', '.join(MODELS)}, a folder, or owner/name of the hub")
+    names = f"{near[0]!r} or another of {', '.join(MODELS)}"
+    raise packages.ModelError(f"no Whisper model is called {model!r}: take {names}, a folder, or owner/name of the hub")
 
 
 @lru_cache
@@ -68,12 +69,14 @@ def load(model: str = "", device: str = ""):
     where, commit = source(model)
     folder, device = packages.model(where, FILES, commit), device or _device()
     try: m = fw.WhisperModel(str(folder), device=device, compute_type="float16" if device == "cuda" else "int8", local_files_only=True)
-    except (RuntimeError, ValueError) as e: raise packages.ModelError(f"{where}: CTranslate2 cannot load it ({str(e).splitlines()[0][:160]}); copy or convert it again") from e
+    except (RuntimeError, ValueError) as e:
+        raise packages.ModelError(f"{where}: CTranslate2 cannot load it ({str(e).splitlines()[0][:160]}); copy or convert it again") from e
     code = m.hf_tokenizer.token_to_id
     marks = ["<|startoftranscript|>", "<|notimestamps|>", *(["<|transcribe|>", "<|en|>"] if m.model.is_multilingual else [])]
-    if any(code(t) is None for t in marks): raise packages.ModelError(f"{where}: its tokenizer.json belongs to another model; copy it again from the model it was converted from")
+    if any(code(t) is None for t in marks):
+        raise packages.ModelError(f"{where}: its tokenizer.json belongs to another model; copy it again from the model it was converted from")
     if m.feature_extractor.mel_filters.shape[0] != m.model.n_mels:
-        raise packages.ModelError(f"{where}: it wants {m.model.n_mels} mel bands, and its preprocessor_config.json is missing or says another number; copy that file too")
+        raise packages.ModelError(f"{where}: it wants {m.model.n_mels} mel bands, but its preprocessor_config.json is missing or says another; copy that too")
     return m
 
 # %% ../../nbs/core/05a_whisper.ipynb #05fc6b3a
@@ -126,7 +129,7 @@ DIALECTS |= {
 
 
 def hint(language: str = "en", dialect: str = "", prompt: str = "") -> str:
-    "The text the model is told came before: your own prompt, else the dialect's, else that of a language code with a region; raises ValueError for an unknown dialect"
+    "Your own prompt, else the dialect's text, else that of a language code with a region; raises ValueError for an unknown dialect"
     if prompt: return prompt.strip()
     key = lambda s: s.strip().casefold().replace("_", "-")
     names = {key(n): code for code, (names, _) in DIALECTS.items() for n in (code, *names.split(","))}
@@ -165,9 +168,9 @@ def _read(segments, start: float, seconds: float) -> Transcript:
     weight = [len(s.tokens) + 1 for s in segments]
     text = " ".join("".join(s.text for s in segments).split())
     near = lambda t: round(min(max(float(t) - start, 0.0), seconds), 3)
+    mean = lambda name: round(float(np.average([getattr(s, name) for s in segments], weights=weight)), 4)
     words = [(w.word.strip(), near(w.start), near(w.end), math.log(max(float(w.probability), 1e-10))) for s in segments for w in s.words or [] if w.word.strip()]
-    return Transcript(text, words, round(float(np.average([s.avg_logprob for s in segments], weights=weight)), 4) if text else -math.inf,
-                      no_speech=round(float(np.average([s.no_speech_prob for s in segments], weights=weight)), 4))
+    return Transcript(text, words, mean("avg_logprob") if text else -math.inf, no_speech=mean("no_speech_prob"))
 
 
 def _batch(m, clips: list, size: int, **how) -> list[Transcript]:
@@ -175,14 +178,15 @@ def _batch(m, clips: list, size: int, **how) -> list[Transcript]:
     from faster_whisper import BatchedInferencePipeline
     ends = np.cumsum([len(x) for x in clips])
     bounds = [dict(start=(e - len(x) + .5) / RATE, end=(e + .5) / RATE) for x, e in zip(clips, ends)]
-    try: found = list(BatchedInferencePipeline(m).transcribe(np.concatenate(clips), clip_timestamps=bounds, batch_size=size, temperature=0.0, **how)[0])
+    whole, how = np.concatenate(clips), dict(temperature=0.0) | how
+    try: found = list(BatchedInferencePipeline(m).transcribe(whole, clip_timestamps=bounds, batch_size=size, **how)[0])
     except RuntimeError as e:
         if "out of memory" in str(e) and size > 1: return _batch(m, clips, size // 2, **how)
         raise
     rows = {}
     for s in found: rows.setdefault(s.seek, []).append(s)
     starts = [(e - len(x)) / RATE for x, e in zip(clips, ends)]
-    return [_read(rows.get(int((e - len(x)) / RATE * m.frames_per_second), []), at, len(x) / RATE) for x, e, at in zip(clips, ends, starts)]
+    return [_read(rows.get(int(at * m.frames_per_second), []), at, len(x) / RATE) for x, at in zip(clips, starts)]
 
 
 def _alone(m, x: np.ndarray, **how) -> Transcript:
@@ -202,7 +206,7 @@ def transcribe(clips: list,  # of float32 [n], mono, 16 kHz
                dialect: str = "",  # a code or name of DIALECTS
                prompt: str = "",  # in the place of the dialect's hint
                words: bool = False,  # their times too
-               batch: int = 0,  # clips at once; 0 is 16 on a GPU, else 4
+               batch: int = 0,  # clips at once; 0 is 16 on a GPU, else 8
                device: str = "",  # cuda or cpu
                ) -> list[Transcript]:
     "What is said in each clip; raises `ModelError` for weights that are missing or cannot hear the language, ValueError for a dialect"
@@ -212,18 +216,21 @@ def transcribe(clips: list,  # of float32 [n], mono, 16 kHz
     loud = [i for i, x in enumerate(clips) if len(x) >= .1 * RATE and np.abs(x).max() >= 1e-4]
     if not loud: return out
     m = load(model, device)
-    if code != "en" and not m.model.is_multilingual: raise packages.ModelError(f"{source(model)[0]} hears English only, not {language!r}: take a model without .en in its name")
+    if code != "en" and not m.model.is_multilingual:
+        raise packages.ModelError(f"{source(model)[0]} hears English only, not {language!r}: take a model without .en in its name")
     how = dict(language=code, initial_prompt=f" {text}" if text else None, word_timestamps=words)
     many = [i for i in loud if SHORT <= len(clips[i]) / RATE <= WINDOW]
     try:
-        size = batch or (16 if m.model.device == "cuda" else 4)
+        size = batch or (16 if m.model.device == "cuda" else 8)
         for k in range(0, len(many), 8 * size):  # what is in memory twice
             part = many[k:k + 8 * size]
             for i, t in zip(part, _batch(m, [clips[i] for i in part], size, **how)): out[i] = t
         for i in loud:
-            if not _fine(out[i]): out[i] = _better(out[i], _alone(m, clips[i], **how)) if i in set(many) else _alone(m, clips[i], **how)
+            if not SHORT <= len(clips[i]) / RATE <= WINDOW: out[i] = _alone(m, clips[i], **how)
+            elif not _fine(out[i]): out[i] = _better(out[i], _alone(m, clips[i], **how))
             if text and echo(out[i].text, text): out[i] = _alone(m, clips[i], **how | dict(initial_prompt=None))
     except RuntimeError as e:
-        what = "pip install nvidia-cublas-cu12 'nvidia-cudnn-cu12>=9', or hide the GPU with CUDA_VISIBLE_DEVICES=''" if "lib" in str(e) else "a smaller model= needs less memory"
+        lib = "pip install nvidia-cublas-cu12 'nvidia-cudnn-cu12>=9', or hide the GPU with CUDA_VISIBLE_DEVICES=''"
+        what = lib if "lib" in str(e) else "a smaller model= needs less memory"
         raise packages.ModelError(f"Whisper stopped ({str(e).splitlines()[0][:160]}): {what}") from e
     return out if words else [t._replace(words=[]) for t in out]

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FACTS', 'UNKNOWN', 'SPLITS', 'COUNTS', 'LICENCES', 'FILES', 'plain', 'grid', 'share', 'spread', 'codecs', 'months',
-           'reviewed', 'overlapping', 'fields', 'licensing', 'front', 'template', 'page']
+           'reviewed', 'overlapping', 'redactions', 'fields', 'licensing', 'front', 'template', 'page']
 
 # %% ../../nbs/data/17d_card.ipynb #413f7ef3
 import re
@@ -99,6 +99,13 @@ def overlapping(clips: pd.DataFrame) -> str:
     kept = clips[clips.kept] if "kept" in clips else clips
     return f"measured in every clip; {out} clips are out for it, the kept ones have at most {kept.overlap.max():.0%}"
 
+def redactions(t: pd.DataFrame, clips: pd.DataFrame) -> str:
+    "Clips left out for names or numbers, and texts in which they are masked"
+    gone = int((clips.reason == "private").sum()) if "reason" in clips else 0
+    masked = int(t["text"].str.contains(r"\[(?:name|number|address|link)\]").sum()) if "text" in t else 0
+    said = [f"{gone} clips with names or numbers are left out"] * (gone > 0) + [f"{masked} texts have them masked"] * (masked > 0)
+    return ", ".join(said) or "none: texts and sound are as they came"
+
 # %% ../../nbs/data/17d_card.ipynb #4d45b978
 COUNTS = dict(recordings=("recording", "nunique"), clips=("clip", "size"), hours=("duration", "sum"))
 
@@ -140,7 +147,7 @@ def _said(t: pd.DataFrame, clips: pd.DataFrame, recordings, rate: int, dbfs: flo
         recogniser=UNKNOWN if asr or "text_source" not in t else "none: every text was given",
         agreement=spread(t, "agreement", "{:.2f}") if asr or "text_source" not in t else nobody,
         asr=spread(t, "asr_logprob", "{:.2f}") if asr or "text_source" not in t else nobody,
-        redactions="none: texts and sound are as they came",
+        redactions=redactions(t, clips),
         uses="; ".join(f"{SPLITS[s]} ({n} clips) {use[s]}" for s, n in parts.items() if n),
         intended=f"text-to-speech voices of {'these people' if many else 'this one person'} and measuring such voices; not identifying, "
                  "imitating or judging anybody without their agreement",

@@ -28,11 +28,13 @@ VOTES = ["up_votes", "down_votes"]
 def rows(source: list[str], file: list[str], **columns) -> pd.DataFrame:
     "A recordings table in which no audio was opened; `columns` are lists, one value a row"
     n = len(source)
-    t = pd.DataFrame(dict(recording=[hashlib.sha256(s.encode()).hexdigest()[:16] for s in source], source=source, sources=[[s] for s in source], file=file))
+    ids = [hashlib.sha256(s.encode()).hexdigest()[:16] for s in source]
+    t = pd.DataFrame(dict(recording=ids, source=source, sources=[[s] for s in source], file=file))
     blank = dict(sender="unknown", sent_at=pd.NaT, duration=0.0, rate=0, channels=0, kept=True, reason="", detail="") | dict.fromkeys(TEXTS, "")
     t = t.assign(**{c: columns.get(c, [v] * n) for c, v in blank.items()}, **{c: columns[c] for c in VOTES if c in columns})
     t["sender"] = t.sender.replace("", "unknown")
-    return t.assign(sent_at=pd.to_datetime(t.sent_at).astype("datetime64[us]"), kept=t.reason == "").astype(dict(duration=float, rate="int64", channels="int64"))
+    t = t.assign(sent_at=pd.to_datetime(t.sent_at).astype("datetime64[us]"), kept=t.reason == "")
+    return t.astype(dict(duration=float, rate="int64", channels="int64"))
 
 
 def opened(t: pd.DataFrame) -> pd.DataFrame:
@@ -40,7 +42,8 @@ def opened(t: pd.DataFrame) -> pd.DataFrame:
     live = t[t.kept]
     seen = [_probe(r) for r in live.itertuples()]
     t = t.copy()
-    for c in ("recording", "duration", "rate", "channels", "kept", "reason", "detail"): t.loc[live.index, c] = pd.Series([s[c] for s in seen], live.index, dtype=t[c].dtype)
+    for c in ("recording", "duration", "rate", "channels", "kept", "reason", "detail"):
+        t.loc[live.index, c] = pd.Series([s[c] for s in seen], live.index, dtype=t[c].dtype)
     t = t.sort_values(["file", "source"], kind="stable", ignore_index=True)
     texts = dict(zip(t.recording[t.kept][::-1], t.text_raw[t.kept][::-1]))
     t = ingest.settle(t)
@@ -75,7 +78,8 @@ def readers(recordings: pd.DataFrame) -> pd.DataFrame:  # sender, clips, minutes
     t = recordings[recordings.kept | recordings.reason.isin(["not_chosen", "few_votes", "other_language"])]
     first = lambda s: next((v for v in s if v), "")
     g = t.groupby("sender", sort=False)
-    out = pd.DataFrame(dict(clips=g.size(), minutes=(g.duration.sum() / 60).round(2), kept=g.kept.sum()) | {c: g[c].agg(first) for c in ("gender", "age", "accent")})
+    said = {c: g[c].agg(first) for c in ("gender", "age", "accent")}
+    out = pd.DataFrame(dict(clips=g.size(), minutes=(g.duration.sum() / 60).round(2), kept=g.kept.sum()) | said)
     return out.sort_values(["minutes", "clips"], ascending=False, kind="stable").reset_index()
 
 
@@ -84,8 +88,8 @@ def _ids(wanted, who: pd.DataFrame) -> list[str]:
     known, out = list(who.sender), []
     for w in wanted:
         hits = [k for k in known if k == w] or [k for k in known if len(w) >= 4 and (k.startswith(w) or len(k) >= 16 and w.startswith(k))]
-        listed = ", ".join(f"{r.sender} ({r.clips} clips)" for r in who.head(8).itertuples()) + (f" and {len(known) - 8} more" if len(known) > 8 else "")
-        if len(hits) != 1: raise ValueError(f"{'two readers begin with' if hits else 'no reader is called'} {w!r}; there are {listed}")
+        there = ", ".join(f"{r.sender} ({r.clips} clips)" for r in who.head(8).itertuples()) + (f" and {len(known) - 8} more" if len(known) > 8 else "")
+        if len(hits) != 1: raise ValueError(f"{'two readers begin with' if hits else 'no reader is called'} {w!r}; there are {there}")
         out += hits
     return out
 
@@ -100,7 +104,8 @@ def choose(t: pd.DataFrame,  # recordings of a corpus
            top: int = 0,  # then the readers with the most minutes only; 0 takes all
            ) -> pd.DataFrame:
     "Mark what was not asked for: other_language, few_votes, not_chosen; raises `ValueError` for a reader or a vote that the corpus does not know"
-    if language: t = tb.mark(t, t.language.str.casefold() != language.casefold(), "other_language", [f"{v or 'unknown'}, not {language}" for v in t.language])
+    other = t.language.str.casefold() != language.casefold()
+    if language: t = tb.mark(t, other, "other_language", [f"{v or 'unknown'}, not {language}" for v in t.language])
     if (least_up > 0 or most_down >= 0) and not set(VOTES) <= set(t): raise ValueError("this corpus has no votes; leave least_up and most_down out")
     if least_up > 0: t = tb.mark(t, t.up_votes < least_up, "few_votes", [f"{v} up, the least is {least_up}" for v in t.up_votes])
     if most_down >= 0: t = tb.mark(t, t.down_votes > most_down, "few_votes", [f"{v} down, the most is {most_down}" for v in t.down_votes])
@@ -148,7 +153,7 @@ def _problem(r: dict, names: set) -> tuple[str, str]:
     if odd := [c for c in VOTES if c in r and not r[c].isdigit()]: return "unreadable_row", f"{odd[0]} is {r[odd[0]][:20]!r}, not a number"
     return ("", "") if r["path"] in names else ("missing", f"{r['path'][:120]} is not in clips/")
 
-
+# %% ../../nbs/data/10c_corpora.ipynb #17aea15b
 def listed(path: str | Path, language: str = "", table: str = "validated") -> pd.DataFrame:
     "The rows of a Common Voice table, no audio opened; raises `ValueError` for a table with other columns"
     home, name = locale_folder(path, language, table), f"{table.removesuffix('.tsv')}.tsv"
@@ -157,16 +162,18 @@ def listed(path: str | Path, language: str = "", table: str = "validated") -> pd
     length, out = _durations(home), {c: [] for c in ("source", "file", "reason", "detail", "sender", "duration", *TEXTS, *VOTES)}
     with open(home / name, encoding="utf-8-sig", errors="replace", newline="\n") as f:
         header = f.readline().rstrip("\r\n").split("\t")
-        if lacks := [c for c in NEED if c not in header]: raise ValueError(f"{name}: not a table of Common Voice: it lacks {', '.join(lacks)}; it has {', '.join(header)[:200]}")
+        if lacks := [c for c in NEED if c not in header]:
+            raise ValueError(f"{name}: not a table of Common Voice: it lacks {', '.join(lacks)}; it has {', '.join(header)[:200]}")
         for n, line in enumerate(f, 2):
             cells = line.rstrip("\r\n").split("\t")
             if cells == [""]: continue
             r = {c: v.strip() for c, v in zip(header, cells)}
-            if len(cells) != len(header): _add(out, home, r, f"{name} line {n}", "unreadable_row", f"line {n}: {len(cells)} cells where the header has {len(header)}", 0.0, same); continue
-            if r["path"] + ".mp3" in names: r["path"] += ".mp3"  # the first releases left it out
-            reason, detail = _problem(r, names)
-            bad = f"line {n}: " if reason in ("unreadable_row", "unsafe") else ""
-            _add(out, home, r, "" if reason != "unsafe" else f"{name} line {n}", reason, bad + detail, length.get(r["path"], 0.0), same)
+            if cut := len(cells) != len(header): reason, detail = "unreadable_row", f"{len(cells)} cells where the header has {len(header)}"
+            else:
+                if r["path"] + ".mp3" in names: r["path"] += ".mp3"  # the first releases left it out
+                reason, detail = _problem(r, names)
+            where = f"line {n}: " if reason in ("unreadable_row", "unsafe") else ""
+            _add(out, home, r, f"{name} line {n}" if cut or reason == "unsafe" else "", reason, where + detail, length.get(r.get("path"), 0.0), same)
     if not all(c in header for c in VOTES): out = {k: v for k, v in out.items() if k not in VOTES}
     return tb.check(rows(**out), "common_voice")
 
@@ -177,9 +184,9 @@ def _add(out: dict, home: Path, r: dict, name: str, reason: str, detail: str, se
     path = r.get("path", "")
     votes = {c: int(r[c]) if r.get(c, "").isdigit() else 0 for c in VOTES}
     accent, language = r.get("accents") or r.get("accent") or r.get("variant", ""), r.get("locale") or home.name
-    row = dict(source=f"{home}/clips/{path}" if not name else f"{home}/{name}", file=name or flat_name(path), reason=reason, detail=detail, sender=one(r.get("client_id", "")[:16]),
-               duration=seconds, text_raw=r.get("sentence", ""), language=one(language), utterance=r.get("sentence_id", ""), gender=one(r.get("gender", "")),
-               age=one(r.get("age", "")), accent=one(accent)) | votes
+    row = dict(source=f"{home}/{name or 'clips/' + path}", file=name or flat_name(path), reason=reason, detail=detail, duration=seconds,
+               sender=one(r.get("client_id", "")[:16]), text_raw=r.get("sentence", ""), language=one(language), utterance=r.get("sentence_id", ""),
+               gender=one(r.get("gender", "")), age=one(r.get("age", "")), accent=one(accent)) | votes
     for k, v in row.items(): out[k].append(v)
 
 
@@ -187,7 +194,8 @@ def _add(out: dict, home: Path, r: dict, name: str, reason: str, detail: str, se
 def common_voice(path: Path,  # the folder of a language, or the release that holds it
                  language: str = "",  # the language's code; "" where the folder holds one
                  table: str = "validated",  # validated, train, dev, test or other
-                 accent: str = "", gender: str = "", least_up: int = 0, most_down: int = -1, speakers: str | list = "", top: int = 0,  # as in `choose`
+                 accent: str = "", gender: str = "", least_up: int = 0, most_down: int = -1,  # this and the next two as in `choose`
+                 speakers: str | list = "", top: int = 0,
                  ) -> pd.DataFrame:
     "The recordings of a Common Voice table; of the rows that are chosen the audio is opened"
     return tb.check(opened(choose(listed(path, language, table), language, accent, gender, least_up, most_down, speakers, top)), "common_voice")

@@ -28,10 +28,12 @@ def listed(root: Path, name: str, lines: list[dict], speaker: str, language: str
         if not reason and path in taken: path, reason, detail = "", *_again(r, taken[path])
         if path: taken[path] = r
         known = {c: r.get(c, "") for c in ("utterance", "gender", "age", "accent")}
-        columns.append(dict(source=f"{places.root}/{path}" if path else f"{places.root}/{at}", file=flat_name(path) if path else at, reason=reason, detail=f"line {r['line']}: {detail}" if reason else "",
-                            sender=r.get("speaker") or speaker or "unknown", text_raw=r.get("text", ""), language=r.get("language") or language) | known)
+        columns.append(known | dict(source=f"{places.root}/{path or at}", file=flat_name(path) if path else at, reason=reason,
+                                    detail=f"line {r['line']}: {detail}" if reason else "", sender=r.get("speaker") or speaker or "unknown",
+                                    text_raw=r.get("text", ""), language=r.get("language") or language))
     if not columns: raise ValueError(f"{name}: no row in it")
-    if all(c["reason"] == "missing" for c in columns): raise ValueError(f"{name}: none of its {len(columns)} files is in {places.root.name}/, such as {columns[0]['detail'].split(': ', 1)[1]}")
+    if all(c["reason"] == "missing" for c in columns):
+        raise ValueError(f"{name}: none of its {len(columns)} files is in {places.root.name}/, such as {columns[0]['detail'].split(': ', 1)[1]}")
     t = rows(**{k: [c[k] for c in columns] for k in columns[0]})
     twins = t.kept & t.file.duplicated()
     return tb.mark(t, twins, "unsafe", [f"the flat name of {s} is that of another file" for s in t.source])
@@ -40,7 +42,8 @@ def listed(root: Path, name: str, lines: list[dict], speaker: str, language: str
 def _again(r: dict, first: dict) -> tuple[str, str]:
     "A file that a second row names"
     same = r.get("text", "") == first.get("text", "")
-    return ("duplicate", f"the file of line {first['line']} again") if same else ("unreadable_row", f"the file of line {first['line']} again, with another text")
+    again = f"the file of line {first['line']} again"
+    return ("duplicate", again) if same else ("unreadable_row", f"{again}, with another text")
 
 
 @stage(version="1", revision=lambda p: str(Path(p["path"]).resolve()))
@@ -54,7 +57,8 @@ def table(path: Path,  # the folder of the audio; nothing outside it is read
     "The recordings of a folder with a CSV, TSV, JSON or JSONL table beside the audio"
     root = Path(path).resolve()
     source = mf.find_table(root, file)
-    return tb.check(opened(choose(listed(root, source.name, mf.read(source, columns), speaker, language, (columns or {}).get("text") != ""), speakers=speakers)), "table")
+    t = listed(root, source.name, mf.read(source, columns), speaker, language, (columns or {}).get("text") != "")
+    return tb.check(opened(choose(t, speakers=speakers)), "table")
 
 # %% ../../nbs/data/10d_layouts.ipynb #29db3d31
 @stage(version="1", revision=lambda p: str(Path(p["path"]).resolve()))
@@ -72,12 +76,14 @@ def ljspeech(path: Path,  # the folder of metadata.csv and wavs/
         cells = [c.strip() for c in line.split("|")]
         if not line.strip(): continue
         problem = "" if len(cells) in (2, 3) and cells[0] else "not id|text or id|text|normalised text"
-        rows_.append(dict(line=n, problem=problem, audio=cells[0], text=(cells[1] if written else cells[-1] or cells[1]) if not problem else "", utterance=Path(cells[0]).name))
+        text = "" if problem else cells[1] if written else cells[-1] or cells[1]
+        rows_.append(dict(line=n, problem=problem, audio=cells[0], text=text, utterance=Path(cells[0]).name))
     if all(r["problem"] for r in rows_): raise ValueError(f"{root.name}/metadata.csv: no line is id|text; for a table with a header use layouts.table")
     return tb.check(opened(listed(root, "metadata.csv", rows_, speaker or root.name, language)), "ljspeech")
 
 # %% ../../nbs/data/10d_layouts.ipynb #ad8f205c
-ARCTIC = dict(bdl=("male", "US"), slt=("female", "US"), clb=("female", "US"), rms=("male", "US"), jmk=("male", "Canadian"), awb=("male", "Scottish"), ksp=("male", "Indian"))
+ARCTIC = dict(bdl=("male", "US"), slt=("female", "US"), clb=("female", "US"), rms=("male", "US"), jmk=("male", "Canadian"), awb=("male", "Scottish"),
+              ksp=("male", "Indian"))
 SAID = re.compile(r'^\(\s*(\S+)\s+"(.*)"\s*\)\s*$')  # ( arctic_a0001 "Author of the danger trail." )
 
 
@@ -155,8 +161,9 @@ def libritts(path: Path,  # a subset such as train-clean-100, or the folder that
         who, name = (stem.split("/")[-3] if stem.count("/") >= 2 else "unknown"), stem.rpartition("/")[2]
         reason = "missing" if stem not in audio else "" if text else "unreadable_row"
         detail = dict(missing=f"{where} has its text, and there is no audio", unreadable_row="no text beside it").get(reason, "")
-        out.append(dict(source=f"{root}/{audio.get(stem, stem)}", file=audio.get(stem, stem).rpartition("/")[2], sender=who, reason=reason, detail=detail, text_raw=text,
-                        utterance=name, language=language, gender=gender.get(who, "")))
+        path = audio.get(stem, stem)
+        out.append(dict(source=f"{root}/{path}", file=path.rpartition("/")[2], sender=who, reason=reason, detail=detail, text_raw=text, utterance=name,
+                        language=language, gender=gender.get(who, "")))
     t = rows(**{k: [r[k] for r in out] for k in out[0]})
     twice = t.file.duplicated(keep=False)
     t["file"] = t.file.where(~twice, [flat_name(s.removeprefix(f"{root}/")) for s in t.source])

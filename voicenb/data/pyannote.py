@@ -9,6 +9,7 @@ __all__ = ['COMMUNITY', 'FILES', 'OPTIONS', 'weights', 'network', 'pipeline', 'r
 import importlib
 import inspect
 import pickle
+import warnings
 from functools import lru_cache
 from pathlib import Path
 
@@ -71,6 +72,7 @@ def pipeline(folder: Path, device: str):
     "The diarization pipeline of a folder in the community-1 layout"
     import torch
     import yaml
+    warnings.filterwarnings("ignore", message=r"\s*torchcodec is not installed")  # it is for reading files, which is done here
     packages.need("pyannote.audio", "pyannote")
     from pyannote.audio.core.plda import PLDA
     from pyannote.audio.pipelines import SpeakerDiarization

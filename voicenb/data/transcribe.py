@@ -142,7 +142,8 @@ def _learn(teach, audio, language):
     if key not in _LEARNT:
         first = teach.groupby("recording", sort=False).agg(end=("end", "max"), text_raw=("text_raw", "first"))
         _LEARNT.clear()
-        _LEARNT[key] = train([_loader(audio, r, 0.0, e) for r, e in first.end.items()], [normalise(x, language) for x in first.text_raw], language, iterations=8)
+        texts = [normalise(x, language) for x in first.text_raw]
+        _LEARNT[key] = train([_loader(audio, r, 0.0, e) for r, e in first.end.items()], texts, language, iterations=8)
     return _LEARNT[key]
 
 def _cut(t, audio, language, teach=None):
@@ -189,7 +190,8 @@ def _opinion(t, rows, audio, language, second, agree, **how):
     for i, h in zip(rows, _listen(t, rows, audio, language, engine, model=model, **how)):
         t.loc[i, "second_text"] = h.text
         t.loc[i, "agreement"] = agreement(t.text[i], normalise(h.text, language))
-    return tb.mark(t, t.index.isin(rows) & (t.agreement < agree), "disagreement", [f"{a:.2f} of the words agree: {s[:120]}" for a, s in zip(t.agreement, t.second_text)])
+    why = [f"{a:.2f} of the words agree: {s[:120]}" for a, s in zip(t.agreement, t.second_text)]
+    return tb.mark(t, t.index.isin(rows) & (t.agreement < agree), "disagreement", why)
 
 def _doubt(t, rows, silence, unsure, repeats):
     "Mark what the recogniser itself doubts among some rows."
@@ -201,7 +203,10 @@ def _doubt(t, rows, silence, unsure, repeats):
     return tb.mark(t, mine & t.no_speech.notna() & (t.asr_logprob < unsure), "asr_unsure", n)  # pocketsphinx gives another kind of probability
 
 # %% ../../nbs/data/14_transcribe.ipynb #84f74bf9
-def _revision(p): return " ".join([revision(), asr.revision(p["engine"], p.get("model", "")), *([asr.revision(*p["second"].split(":", 1))] if p.get("second") else [])])
+def _revision(p):
+    "The engines of a stage's parameters, in its key."
+    second = [asr.revision(*p["second"].split(":", 1))] if p.get("second") else []
+    return " ".join([revision(), asr.revision(p["engine"], p.get("model", "")), *second])
 
 @stage(version="1", by="recording", revision=_revision)
 def hear(
@@ -215,7 +220,7 @@ def hear(
     second:str="", # another recogniser: pocketsphinx, whisper:small…
     teach:pd.DataFrame|None=None, # of `teachers`; without, the phones are learnt from these clips
     silence:float=0.6, unsure:float=-1.0, repeats:float=2.4, # no-speech probability, log probability, compression
-    agree:float=0.5, # least agreement with the second
+    agree:float=0.5, # least agreement with the second; 0.25 where one of them is pocketsphinx
 ) -> pd.DataFrame: # text_raw, text, text_source, asr_logprob, no_speech, compression; with `second` also second_text, agreement
     "Give the waiting clips of each recording their words."
     t, audio = _ready(clips), Path(audio)

@@ -36,7 +36,7 @@ def _known(clips: pd.DataFrame, dim: int, engine: str) -> np.ndarray:  # bool [c
     if "embedding" not in clips: return np.zeros(len(clips), bool)
     size = clips.embedding.map(len).to_numpy()
     if (wrong := (size > 0) & (size != dim)).any():
-        raise ValueError(f"the stored embeddings have {size[wrong][0]} numbers, {engine} makes {dim}: give verify.speaker the engine that verify.embed had")
+        raise ValueError(f"the stored embeddings have {size[wrong][0]} numbers, {engine} makes {dim}: give verify.speaker the engine of verify.embed")
     return (size > 0) & clips.kept.to_numpy()
 
 
@@ -245,6 +245,7 @@ def plot_scores(clips: pd.DataFrame, found: dict, ax=None):
     ax.hist(list(sets.values()), bins=np.linspace(min(.3, *(s.min() for s in sets.values() if len(s))), 1, 40), stacked="foreign" not in clips, label=list(sets))
     for name, style in (("accept", "-"), ("review", "--")): ax.axvline(found[name], color="k", ls=style, lw=.8)
     error = "" if found["eer"] is None else f", EER {found['eer']:.1%}"
-    ax.set(xlabel="cosine to the profile", ylabel="clips", title=f"speaker scores by sender: accept {found['accept']:.2f}, review {found['review']:.2f} ({found['source']}{error})")
+    title = f"speaker scores: accept {found['accept']:.2f}, review {found['review']:.2f} ({found['source']}{error})"
+    ax.set(xlabel="cosine to the profile", ylabel="clips", title=title)
     ax.legend(fontsize=7)
     return ax
