@@ -141,6 +141,8 @@ def test_real_conversations(real, tmp_path):
         x, truth = bench.conversation(voices, names, 60, seed)
         found = diarize.turns(recording(tmp_path, x), tmp_path)
         assert tn.errors(truth, found)["der"] < .05 and found.speaker.nunique() == len(names)
+    x, truth = bench.conversation(voices, ["Carla", "Eva"], 60, 4, pause=(0, .03))
+    assert tn.errors(truth, diarize.turns(recording(tmp_path, x), tmp_path, speakers=2))["der"] < .06
     for k, (x, _) in enumerate(voices["Linda"][:12]): assert diarize.turns(recording(tmp_path, x, f"n{k}"), tmp_path).speaker.nunique() == 1
 
 

@@ -64,9 +64,9 @@ def measure(voices: dict, kind: str, many: int, **how) -> dict:
             au.save(au.Audio(x, RATE), Path(folder) / "talk.flac")
             began = time.perf_counter()
             found = diarize.embedded(Path(folder), "talk", len(x) / RATE, 1, 20)
-            rows.append(dict(seconds=len(x) / RATE, took=time.perf_counter() - began, wrong_number=found.speaker.nunique() != n) | {k: v for k, v in tn.errors(truth, found).items() if k in ("der", "missed", "invented", "confused")})
+            rows.append(dict(seconds=len(x) / RATE, took=time.perf_counter() - began, wrong_number=found.speaker.nunique() != n, der_known=tn.errors(truth, diarize.embedded(Path(folder), "talk", len(x) / RATE, n, n))["der"]) | {k: v for k, v in tn.errors(truth, found).items() if k in ("der", "missed", "invented", "confused")})
     t = pd.DataFrame(rows)
-    return dict(kind=kind, conversations=many, minutes=round(t.seconds.sum() / 60, 1), wrong_number=int(t.wrong_number.sum()), **t[["der", "confused"]].mean().round(4), worst_der=t.der.max(), times_real_time=round(t.seconds.sum() / t.took.sum(), 1))
+    return dict(kind=kind, conversations=many, minutes=round(t.seconds.sum() / 60, 1), wrong_number=int(t.wrong_number.sum()), **t[["der", "confused"]].mean().round(4), worst_der=t.der.max(), der_number_known=round(t.der_known.mean(), 4), times_real_time=round(t.seconds.sum() / t.took.sum(), 1))
 
 
 def lengthy(voices: dict, hours: float) -> dict:

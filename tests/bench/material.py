@@ -99,7 +99,7 @@ def tree_mb(pid: int) -> float:
     return total / 2**20
 
 
-def watched(args: list, every: float = .25) -> dict:
+def watched(args: list, every: float = .5) -> dict:
     "Run a Python script; its output, seconds, and the highest memory of it and all its children together, MB"
     began, peak = time.perf_counter(), 0.0
     p = subprocess.Popen([sys.executable, *map(str, args)], stdout=subprocess.PIPE, text=True)

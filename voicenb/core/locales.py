@@ -163,6 +163,7 @@ LOCALES["fr"] = dict(n2w="fr", decimal=",", group=". ", point="virgule", minus="
                    "chap. 1": "chapitre", "cf.": "confer", "janv.": "janvier", "févr.": "février", "juill.": "juillet", "sept. 1": "septembre", "oct. 1": "octobre",
                    "nov. 1": "novembre", "déc. 1": "décembre"})
 
+# %% ../../nbs/core/03b_locales.ipynb #0a717d90
 LOCALES["it"] = dict(n2w="it", decimal=",", group=".", point="virgola", minus="meno", plus="più", degree=("un grado", "gradi"), to="a", cents="e", per="per", of="di ",
     months="gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre".split(), date="{day} {month} {year}", first="primo",
     money=dict(USD=("un dollaro", "dollari", "un centesimo", "centesimi"), EUR=("un euro", "euro", "un centesimo", "centesimi"),

@@ -19,6 +19,7 @@ def _same(old, new): # -> characters, characters
     while b and not old[-b].isspace(): b -= 1
     return (a, b) if a + b < len(old) else (0, 0)
 
+# %% ../../nbs/core/03e_rewrite.ipynb #aa2fd55a
 _SPACES = re.compile(r"\s*")
 
 class Rewriting:

@@ -113,6 +113,8 @@ ARTICLE = "(?:[Ii]n|[Aa]us|[Mm]it|[Vv]on|[Ss]eit|[Nn]ach|[Aa]n|[Aa]uf|[Bb]ei|[Zz
 _DAY_BEFORE = dict(es="[Ee]l|del|[Aa]l|día", pt="[Dd]ia|[Ee]m|[Nn]o|do", fr="[Ll]e|[Dd]u|[Aa]u", it="[Ii]l|del|[Aa]l|[Dd]al", en="[Oo]n",
                    de=ARTICLE, ar="يوم|في")
 
+_PART_OF = "de|di|d'|of|von|kg|g|km|m|ml|l|h|kilos?|litros?|horas?|tazas?|xícaras?|heures?|litres?|tasses?|or[ae]|litr[oi]|cups?|hours?|Liter|Stunden?"   # then it is a fraction
+
 def german_nth(n, before=""):
     "The German ordinal after this word: am dritten, der dritte, otherwise dritter."
     return ordinal(n, "de") + ("r" if not before else "" if before.lower() in ("der", "die", "das") else "n")
@@ -137,7 +139,7 @@ def dates(t, L):
         return said and before + said + ("." if m[0][-1] == "." and not t.behind(m) else "")
     t.sub(r"(?<![\d/.-])(\d{4})([/.-])(\d{1,2})\2(\d{1,2})(?![\d/-])", iso)
     t.sub(rf"(?<![\d/.])(\b(?:{_DAY_BEFORE[base]})\s)?(?<![\d/.])(\d{{1,2}})([/.-])(\d{{1,2}})\3(\d{{4}}|\d{{2}})(?![\d/])", plain)
-    t.sub(rf"(\b(?:{_DAY_BEFORE[base]})\s)(\d{{1,2}})(/)(\d{{1,2}})()(?![\d/])", plain)
+    t.sub(rf"(\b(?:{_DAY_BEFORE[base]})\s)(\d{{1,2}})(/)(\d{{1,2}})()(?![\d/])(?!\s?(?:{_PART_OF})\b)", plain)
     if base == "de": t.sub(rf"(\b(?:{ARTICLE})\s)?(?<![\d.,])(\d{{1,2}})(\.)(\d{{1,2}})()\.(?!\d)", plain)
     if base == "en":
         def first(m): return f"{m[1]} {ordinal(int(m[2]), lang)}" + (f" {year(int(m[3]), lang)}" if m[3] else "")

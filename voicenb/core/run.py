@@ -34,11 +34,12 @@ def stage(version: str = "1",  # raise it when the answer changes
           revision=None,  # function of the parameters that names the engine's model revision
           intact=None,  # function (table, masters' folder) that says whether files a stored result points to are still there
           uses: tuple = (),  # columns that the answer depends on; () is all of them
+          whole=None,  # function of the arguments -> arguments that need the whole table, before it is split
           jobs=None,  # function of the parameters that says how many processes may work at once; None is as many as there are
           ):
     "Mark a module-level function `table -> table` as a stage"
     def wrap(fn):
-        fn.stage = dict(version=version, by=by, revision=revision, intact=intact, uses=uses, jobs=jobs)
+        fn.stage = dict(version=version, by=by, revision=revision, intact=intact, uses=uses, whole=whole, jobs=jobs)
         return fn
     return wrap
 
@@ -89,7 +90,8 @@ class _Work:
         bound.apply_defaults()
         for k, v in bound.arguments.items():  # a path given as text counts by its content too
             if isinstance(v, str) and v and "Path" in str(sig.parameters[k].annotation): bound.arguments[k] = Path(v)
-        return dict(bound.arguments)
+        out, info = dict(bound.arguments), getattr(fn, "stage", None)
+        return out | info["whole"](out) if info and info["whole"] else out
 
     def _compute(self, fn, bound, home) -> int:  # rows that went in
         "Compute the shards of a stage that nobody computed before, then put the table together and rename its folder into place"

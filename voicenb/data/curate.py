@@ -83,7 +83,7 @@ def measure_clip(audio, recording: str, start: float, end: float, text: str = ""
                 silence_share=silence_share(x, r), chars_per_second=letters(text) / max(end - start, 1e-3))
 
 
-@stage(version="1", by="recording")
+@stage(version="1", by="recording", uses=("recording", "start", "end", "text", "kept", "reason"))
 def measure(clips: pd.DataFrame,  # recording, start, end, and text where there is one
             audio=None,  # folder of the masters
             ) -> pd.DataFrame:

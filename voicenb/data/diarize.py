@@ -65,13 +65,16 @@ def _groups(points: np.ndarray, where: np.ndarray, least: int) -> dict:
 
 
 def _join(g: dict, least: int, ratio: float) -> dict:
-    "Join the most similar groups while they are alike and more than `least` are left"
+    "Join the most similar groups while they are alike and more than `least` are left, not counting those of a moment"
+    floor = max(LEAST, SHARE * g["seconds"].sum())
     while len(g["size"]) > least:
         total, count = g["size"] ** 2 * np.square(g["mean"]).sum(1) - g["shared"], g["size"] ** 2 - g["pairs"]
         usual = total.sum() / count.sum() if count.sum() else CLOSE
         within = (total + USUAL * usual) / (count + USUAL)
         like = g["mean"] @ g["mean"].T / np.minimum(within[:, None], within)
-        np.fill_diagonal(like, -9)
+        big = np.flatnonzero(g["seconds"] >= floor)
+        if len(big) <= least: like[np.ix_(big, big)] = -99
+        np.fill_diagonal(like, -99)
         i, j = sorted(np.unravel_index(like.argmax(), like.shape))
         if like[i, j] < ratio: break
         mean = (g["mean"][i] * g["size"][i] + g["mean"][j] * g["size"][j]) / (g["size"][i] + g["size"][j])

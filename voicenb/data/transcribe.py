@@ -208,7 +208,9 @@ def _revision(p):
     second = [asr.revision(*p["second"].split(":", 1))] if p.get("second") else []
     return " ".join([revision(), asr.revision(p["engine"], p.get("model", "")), *second])
 
-@stage(version="1", by="recording", revision=_revision)
+def _most(p): return 1 if "whisper" in (p["engine"], p.get("second", "").split(":")[0]) else None  # one copy of its weights; it uses every core itself
+
+@stage(version="1", by="recording", revision=_revision, jobs=_most)
 def hear(
     clips:pd.DataFrame, # of `narrow`
     audio:Path, # masters' folder
@@ -282,7 +284,7 @@ def words(
     return t
 
 # %% ../../nbs/data/14_transcribe.ipynb #c49d184f
-@stage(version="1", by="recording", revision=_revision)
+@stage(version="1", by="recording", revision=_revision, uses=(*KEY, "file", "text", "text_source", "kept", "reason"), jobs=_most)
 def check(
     clips:pd.DataFrame, # with text
     audio:Path, # masters' folder
