@@ -253,6 +253,8 @@ def test_every_clip_holds_one_speaker(talk, tmp_path):
     assert diarize.summary(done).overlap.tolist() == ["not checked"] * 2
     run(diarize.speakers, clips, turns=run(diarize.turns, recordings))
     assert [r["cached"] for r in run.log[-2:]] == [True, True]
+    said = run(diarize.overrides, pd.DataFrame([dict(file="talk.m4a", start=1.0, end=3.0, speaker="Ana")]), recordings)
+    assert "Ana" in set(run(diarize.speakers, clips, turns=found, fixed=said).speaker)
     with pytest.raises(tb.TableError, match="before transcribe"): diarize.speakers(clips.assign(text="hello"), found)
 
 

@@ -36,7 +36,8 @@ def need(module: str,  # what is imported
 def _cuda_built() -> bool:
     "Is there a torchaudio that wants CUDA libraries which this torch does not have?"
     if "torchaudio" in sys.modules: return False
-    homes = [importlib.util.find_spec(n) for n in ("torch", "torchaudio")]
+    try: homes = [importlib.util.find_spec(n) for n in ("torch", "torchaudio")]
+    except ImportError: return False  # somebody forbids torch
     if not all(h and h.origin for h in homes): return False
     torch, audio = (Path(h.origin).parent / "lib" for h in homes)
     binary = audio / "_torchaudio.abi3.so"
