@@ -14,6 +14,7 @@ import os
 import shutil
 import zipfile
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,12 @@ def level(x: np.ndarray,  # float [n]
 MAX_BYTES = 2 * 2**30  # one file, real bytes: 2 GiB is over 150 hours of voice notes
 
 
+@lru_cache(maxsize=0 if os.name == "nt" else 2)  # Windows would not let a zip go that is held open
+def _zip(path: str, size: int, changed: int) -> zipfile.ZipFile:
+    "An open zip, known by its path, size and time: its list of members is read once, not once a member"
+    return zipfile.ZipFile(path)
+
+
 def read_bytes(source: str | Path,  # a path, or "export.zip::member"
                limit: int = MAX_BYTES,  # refuse more real bytes than this
                ) -> bytes:
@@ -84,8 +91,8 @@ def read_bytes(source: str | Path,  # a path, or "export.zip::member"
         if os.path.getsize(path) > limit: raise AudioError(f"{path}: more than {limit:,} bytes; split the file first")
         return Path(path).read_bytes()
     try:
-        with zipfile.ZipFile(path) as z, z.open(member) as f:
-            data = f.read(limit + 1)
+        now = os.stat(path)
+        with _zip(path, now.st_size, now.st_mtime_ns).open(member) as f: data = f.read(limit + 1)
     except (zipfile.BadZipFile, KeyError, RuntimeError, EOFError, ValueError, OSError, zipfile.zlib.error, lzma.LZMAError) as e:
         raise AudioError(f"{member} in {Path(path).name}: {e}; export the chat again") from e
     if len(data) > limit: raise AudioError(f"{member} in {Path(path).name}: unpacks to more than {limit:,} bytes")
