@@ -14,6 +14,7 @@ import pytest
 
 from conftest import DEMO_TEXTS, ROOT, small_export
 from voicenb.core import audio as au
+from voicenb.core import shards as sh
 from voicenb.core import table as tb
 from voicenb.core.run import Run
 from voicenb.data import align, curate, ingest, review, segment, transcribe, verify
@@ -71,6 +72,25 @@ def test_every_button_writes_its_line_at_once_and_the_next_clip_comes(folder, cl
     assert p.row.start == 6 and len(review.read(log)) == 0 and p.bar.value == 0
     p.buttons["undo"].click()
     assert "nothing to take back" in p.said.value and len(written(log)) == 6
+
+
+def test_the_panel_takes_back_what_was_decided_on_another_cut(folder, clips):
+    log = folder / "review.jsonl"
+    review.decide(log, clip(2.1, 4.05), "reject")
+    p = Panel(clips, folder / "audio", log, show="kept")
+    assert p.bar.value == 1 and p.row.start != 2
+    p.buttons["undo"].click()
+    assert p.row.start == 2 and p.said.value == "Taken back: reject." and p.bar.value == 0 and len(review.read(log)) == 0
+
+
+def test_the_panel_asks_again_where_the_accepted_words_are_others_now(folder, clips):
+    log = folder / "review.jsonl"
+    review.decide(log, clips.iloc[4], "accept")
+    now = review.lay(clips.assign(text_raw=[*clips.text_raw[:4], "wreck a nice beach"]), log)
+    p = Panel(now, folder / "audio", log)
+    assert now.review[4] == "again" and p.row.start == 8 and p.bar.value == 0
+    p.buttons["accept"].click()
+    assert len(written(log)) == 2 and p.bar.value == 1 and review.lay(now, log).kept[4]
 
 
 def test_keys_filters_skip_and_previous(folder, clips):
@@ -224,7 +244,13 @@ def test_what_each_decision_covers(folder, clips):
     review.undo(log, clip=clips["clip"][0])
     out = review.lay(clips, log)
     assert out.kept.all() and out.text[3] == "At five."
-    assert review.listened(out).startswith("40 % (2 of 5")
+    assert review.listened(out) == "2 of 5 clips were decided by a person (accept 2, edit 0, reject 0)"
+    review.decide(log, clips.iloc[1], "reject")
+    review.decide(log, clips.iloc[2], "edit", "Words.")
+    assert review.listened(review.lay(clips, log)) == "4 of 5 clips were decided by a person (accept 2, edit 1, reject 1)"
+    gone = tb.mark(out, out["clip"] == clips["clip"][4], "unalignable")
+    assert review.listened(gone) == "1 of 4 clips were decided by a person (accept 1, edit 0, reject 0)", "nobody can decide about what no ear can overrule"
+    assert review.listened(clips) == review.listened(review.lay(clips, None)) == "0 of 5 clips were decided by a person"
     assert review.lay(clips, None).drop(columns="review").equals(clips) and set(review.lay(clips, None).review) == {""}
 
 
@@ -323,6 +349,73 @@ def test_a_sheet_goes_out_and_comes_back(folder, clips, delimiter, encoding):
     assert {r[0]: r[6] for r in rows_of(review.to_csv(clips, log, sheet))}[c[3]] == "accept, text: ¿Qué?"
 
 
+def filled(path, clips, log, **cells):
+    "The sheet of these clips, with cells of column: value in the row of the clip that starts at `at`"
+    head, *rows = rows_of(review.to_csv(clips, log, path))
+    row = next(r for r in rows if float(r[2].split()[0]) == cells["at"])
+    for k, v in cells.items():
+        if k != "at": row[head.index(k.replace("_", " "))] = v
+    return put(path, [head, *rows])
+
+
+def test_the_same_undo_twice_takes_back_what_the_sheet_shows_and_no_more(folder, clips):
+    log, sheet = folder / "review.jsonl", folder / "sheet.csv"
+    review.from_csv(filled(sheet, clips, log, at=0, decision="accept", new_text="Hello."), log, clips)
+    review.decide(log, clips.iloc[1], "reject")
+    filled(sheet, clips, log, at=0, decision="undo")
+    assert review.from_csv(sheet, log, clips).action.tolist() == ["undo"] and review.read(log)["clip"].tolist() == [clips["clip"][1]]
+    n = len(written(log))
+    again = review.from_csv(sheet, log, clips)
+    assert again.action.tolist() == [""] == again.problem.tolist() and len(written(log)) == n
+    review.decide(log, clips.iloc[0], "reject")
+    found = review.from_csv(sheet, log, clips)
+    assert "decided anew since" in found.problem[0] and len(review.read(log)) == 2, "an old sheet takes back nothing that came after it"
+    found = review.from_csv(filled(sheet, clips, log, at=4, decision="undo"), log, clips)
+    assert "nothing to take back" in found.problem[0]
+    found = review.from_csv(filled(sheet, clips, log, at=0, decision="undo", new_text="Words."), log, clips)
+    assert "undo and a new text" in found.problem[0] and len(written(log)) == n + 1
+
+
+def test_a_sheet_speaks_of_what_was_decided_on_another_cut(folder, clips):
+    log, sheet = folder / "review.jsonl", folder / "sheet.csv"
+    review.decide(log, clip(.1, 2), "edit", "Hello.")
+    review.decide(log, clip(0, 2.15), "reject")
+    filled(sheet, clips, log, at=0, decision="reject", new_text="Hello.")
+    assert not review.from_csv(sheet, log, clips).action.any() and len(written(log)) == 2, "it is inherited already"
+    filled(sheet, clips, log, at=0, decision="undo")
+    assert next(r[6] for r in rows_of(sheet) if r[0] == clips["clip"][0]) == "reject, text: Hello."
+    assert review.from_csv(sheet, log, clips).action.tolist() == ["undo"]
+    assert len(review.read(log)) == 0 and set(review.lay(clips, log).review) == {""}
+    assert {r[6] for r in rows_of(review.to_csv(clips, log, sheet))} == {"so far", ""}
+
+
+def test_an_accept_of_other_words_can_be_given_again_in_a_sheet(folder, clips):
+    log, sheet = folder / "review.jsonl", folder / "sheet.csv"
+    review.decide(log, clips.iloc[4], "accept")
+    now = review.lay(clips.assign(text_raw=[*clips.text_raw[:4], "wreck a nice beach"]), log)
+    filled(sheet, now, log, at=8, decision="accept")
+    assert next(r[6] for r in rows_of(sheet) if r[0] == clips["clip"][4]) == "again"
+    assert review.from_csv(sheet, log, now).action.tolist() == ["accept"] and review.lay(now, log).kept[4]
+    assert review.from_csv(sheet, log, now).action.tolist() == [""]
+
+
+def test_no_note_is_lost_silently(folder, clips):
+    log, sheet = folder / "review.jsonl", folder / "sheet.csv"
+    found = review.from_csv(filled(sheet, clips, log, at=0, note="listen to this again"), log, clips)
+    assert found.row.tolist() == [2 + [r[0] for r in rows_of(sheet)[1:]].index(clips["clip"][0])] and "a note without a decision" in found.problem[0]
+    assert not log.exists()
+    for note in ("cough", "cough and laugh"):
+        filled(sheet, clips, log, at=0, decision="reject", note=note)
+        assert review.from_csv(sheet, log, clips).action.tolist() == ["reject"]
+        n = len(written(log))
+        assert review.from_csv(sheet, log, clips).action.tolist() == [""] and len(written(log)) == n
+    review.decide(log, clips.iloc[0], "edit", "Hello.")
+    assert review.lay(clips, log).detail[0] == review.read(log).note[0] == "cough and laugh", "a text says nothing about the reason"
+    filled(sheet, clips, log, at=2, new_text="Hello there.", note="mumbled")
+    assert review.from_csv(sheet, log, clips).action.tolist() == ["edit"] and review.from_csv(sheet, log, clips).problem.tolist() == [""]
+    assert written(log)[-1]["note"] == "mumbled" and not review.from_csv(sheet, log, clips).action.any()
+
+
 def test_bad_rows_are_named_and_the_others_count(folder, clips):
     log, sheet = folder / "review.jsonl", folder / "sheet.csv"
     head, *rows = rows_of(review.to_csv(clips, log, sheet))
@@ -354,6 +447,21 @@ def test_sheets_that_are_none(folder, clips):
 
 
 # a real run
+
+def test_the_overlay_is_one_cheap_step_that_follows_the_log_and_the_table(folder, clips):
+    log, run = folder / "review.jsonl", Run(folder / "run", jobs=2, progress=False)
+    copies = [clips.assign(recording=f"rec{k}", clip=clips["clip"].str.replace("rec1", f"rec{k}")) for k in range(40)]
+    t = pd.concat(copies, ignore_index=True)
+    review.decide(log, t.iloc[3], "accept")
+    out = run(review.lay, t[:150], log=log)
+    assert not run.workers.keys() - {sh.me()}, "no process is started for it"
+    pd.testing.assert_frame_equal(out, review.lay(t[:150], log), check_dtype=False)
+    assert run(review.lay, t[:150], log=log).equals(out) and run.log[-1]["cached"]
+    more = run(review.lay, t, log=log)
+    pd.testing.assert_frame_equal(more[:150], out)
+    review.decide(log, t.iloc[199], "reject")
+    assert run(review.lay, t, log=log).review[199] == "reject" and not run.log[-1]["cached"]
+
 
 def journey(folder, chat, log, pad=.15, target=5.0):
     "A small run from a chat to curated clips, with the review laid over it"

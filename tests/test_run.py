@@ -180,3 +180,11 @@ def test_a_stage_counts_only_the_columns_it_uses(tmp_path, rows):
     assert again.score.tolist() == [0.6] * 40 and again.detail[7] == "score 0.6" and again.snr_db.equals(first.snr_db) and again.reason.equals(first.reason)
     fresh = Run(tmp_path / "new", jobs=1, progress=False)(narrow, rows.assign(score=0.6))
     assert fresh.equals(again)
+
+
+def test_a_stage_that_uses_columns_renews_its_own(tmp_path, rows):
+    rows = rows.assign(score=0.5, kept=True, reason="", detail="")
+    run = Run(tmp_path, jobs=1, progress=False)
+    first = run(narrow, rows)
+    again = run(narrow, first.assign(start=first.start + 0.25, kept=True, reason="", detail=""))
+    assert again.snr_db.tolist() == again.start.tolist() != first.snr_db.tolist()

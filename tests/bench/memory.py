@@ -17,11 +17,13 @@ from incremental import texts
 from material import EXPORT, ME, machine, options, tell, watched
 
 from voicenb.core import audio as au
+from voicenb.core import shards
 from voicenb.core import table as tb
 from voicenb.core.run import Run, stage
 from voicenb.data import align, curate, ingest, segment, transcribe, verify
 
 STAGES = dict(masters=ingest.masters, speech=segment.speech, embed=verify.embed, phones=align.phones, measure=curate.measure)
+MAKES = dict(embed=["embedding"], phones=["words", "phones", "align_score"], measure=curate.MEASURES)
 
 
 def renamed(rows: pd.DataFrame, k: str) -> pd.DataFrame:
@@ -30,17 +32,19 @@ def renamed(rows: pd.DataFrame, k: str) -> pd.DataFrame:
     return t.assign(clip=[f"{r}{c[16:]}" for r, c in zip(t.recording, t["clip"])]) if "clip" in t else t
 
 
-@stage(by="recording")
-def sampled(table: pd.DataFrame, known: pd.DataFrame, audio: Path, what: str, every: int) -> pd.DataFrame:
+def sampled(what: str):
     "A stage computed for every so many-th copy; for the others the columns that it gave the original"
-    real = table.recording.str[12:].map(lambda k: int(k, 16) % every == 0)
-    parts = [STAGES[what](table[real].reset_index(drop=True), audio=audio)] if real.any() else []
-    originals = dict(iter(known.groupby("recording")))
-    for name, rows in table[~real].groupby("recording", sort=False):
-        base = originals.get(name[:12] + "0000", known.iloc[:0])
-        if what in ("masters", "speech"): parts.append(renamed(base, name[12:]))
-        else: parts.append(rows.reset_index(drop=True).assign(**{c: base[c].to_numpy() for c in known if c not in rows}))
-    return pd.concat(parts, ignore_index=True)
+    def some(table: pd.DataFrame, known: pd.DataFrame, audio: Path, every: int) -> pd.DataFrame:
+        real = table.recording.str[12:].map(lambda k: int(k, 16) % every == 0)
+        parts = [STAGES[what](table[real].reset_index(drop=True), audio=audio)] if real.any() else []
+        originals = dict(iter(known.groupby("recording")))
+        for name, rows in table[~real].groupby("recording", sort=False):
+            base = originals.get(name[:12] + "0000", known.iloc[:0])
+            if what in ("masters", "speech"): parts.append(renamed(base, name[12:]))
+            else: parts.append(rows.reset_index(drop=True).assign(**{c: base[c].array for c in MAKES[what]}))
+        return pd.concat(parts, ignore_index=True)
+    some.__qualname__ = some.__name__ = what
+    return stage(by="recording", uses=STAGES[what].stage["uses"])(some)
 
 
 def base(home: Path) -> dict[str, pd.DataFrame]:
@@ -59,31 +63,44 @@ def base(home: Path) -> dict[str, pd.DataFrame]:
     return out
 
 
+class Watched(Run):
+    "A run that also notes the highest memory of its own process after each stage"
+
+    def _note(self, fn, *args, **kw):
+        super()._note(fn, *args, **kw)
+        self.log[-1]["own_mb"] = shards.peak_mb()
+
+
+def steps(run: Run) -> list[dict]:
+    "What the log says of each stage"
+    return [{k: s[k] for k in ("stage", "seconds", "rows", "own_mb")} for s in run.log]
+
+
 def hours(home: str, known: str, hours: str, jobs: str):
     "The stages over so many hours, in this process"
     k = {p.stem: tb.load(p) for p in Path(known).glob("*.parquet")}
     copies, every = max(1, round(float(hours) * 3600 / k["masters"].duration.sum())), max(1, round(float(hours)))
-    run = Run(home, jobs=int(jobs), progress=False)
+    run = Watched(home, jobs=int(jobs), progress=False)
     r = pd.concat([renamed(k["recordings"], f"{i:04x}") for i in range(copies)], ignore_index=True)
-    r = run(sampled, r, known=k["masters"], what="masters", every=every)
-    c = run(sampled, r, known=k["speech"], what="speech", every=every)
-    c = run(verify.speaker, run(sampled, c, known=k["embed"], what="embed", every=every), recordings=r)
+    r = run(sampled("masters"), r, known=k["masters"], every=every)
+    c = run(sampled("speech"), r, known=k["speech"], every=every)
+    c = run(verify.speaker, run(sampled("embed"), c, known=k["embed"], every=every), recordings=r)
     texted = {x[17:]: t for x, t in zip(k["words"]["clip"], k["words"].text)}
     c = c.assign(text=[texted.get(x[17:], "") for x in c["clip"]], text_raw="", text_source="gold", language="en")
-    c = run(sampled, c, known=k["phones"], what="phones", every=10**6)
-    c = run(curate.split, run(curate.select, run(sampled, c, known=k["measure"], what="measure", every=every)), seed=0)
+    c = run(sampled("phones"), c, known=k["phones"], every=10**6)
+    c = run(curate.split, run(curate.select, run(sampled("measure"), c, known=k["measure"], every=every)), seed=0)
     run.close()
     print(json.dumps(dict(recordings=len(r), clips=len(c), kept=int(c.kept.sum()), hours=round(float(tb.minutes(c).sum() / 60), 2), decoded=len(list(run.audio.glob("*.flac"))),
-                          stages=[dict(stage=str(s["key"])[:4] + s["stage"], seconds=s["seconds"], peak=s["peak_rss_mb"]) for s in run.log])))
+                          stages=steps(run))))
 
 
 def long(home: str, hours: str, jobs: str):
     "One recording of so many hours: decoded, cut, embedded, measured, in this process"
-    run = Run(home, jobs=int(jobs), progress=False)
+    run = Watched(home, jobs=int(jobs), progress=False)
     r = run(ingest.masters, run(ingest.choose, run(ingest.folder, Path(home) / "long")))
     c = run(curate.measure, run(verify.speaker, run(verify.embed, run(segment.speech, r)), recordings=r))
     run.close()
-    print(json.dumps(dict(clips=len(c), kept=int(c.kept.sum()), hours=round(float(r.duration.sum() / 3600), 2), stages=[dict(stage=s["stage"], seconds=s["seconds"], peak=s["peak_rss_mb"]) for s in run.log])))
+    print(json.dumps(dict(clips=len(c), kept=int(c.kept.sum()), hours=round(float(r.duration.sum() / 3600), 2), stages=steps(run))))
 
 
 def joined(path: Path, seconds: float):

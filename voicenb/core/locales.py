@@ -19,7 +19,7 @@ LOCALES["en"] = dict(n2w="en", decimal=".", group=",", point="point", minus="min
                MXN=("one peso", "pesos", "one centavo", "centavos"), BRL=("one real", "reais", "one centavo", "centavos"),
                INR=("one rupee", "rupees", "", ""), CNY=("one yuan", "yuan", "", "")),
     signs={}, scale="hundred|thousand|million|billion|trillion", letters=dict(k="thousand", K="thousand", m="million", M="million", bn="billion", B="billion"),
-    nouns={"km/h": ("one kilometer per hour", "kilometers per hour"), "mph": ("one mile per hour", "miles per hour"), "km": ("one kilometer", "kilometers"),
+    nouns={"km/h": ("one kilometer per hour", "kilometers per hour"), "m/s": ("one meter per second", "meters per second"), "mph": ("one mile per hour", "miles per hour"), "km": ("one kilometer", "kilometers"),
            "m": ("one meter", "meters"), "cm": ("one centimeter", "centimeters"), "mm": ("one millimeter", "millimeters"), "kg": ("one kilogram", "kilograms"),
            "g": ("one gram", "grams"), "mg": ("one milligram", "milligrams"), "l": ("one liter", "liters"), "L": ("one liter", "liters"),
            "ml": ("one milliliter", "milliliters"), "lbs": ("one pound", "pounds"), "lb": ("one pound", "pounds"), "oz": ("one ounce", "ounces"),
@@ -61,7 +61,7 @@ LOCALES["es"] = dict(n2w="es", decimal=",", group=".", point="coma", minus="meno
                BRL=("un real", "reales", "un centavo", "centavos"), CRC=("un colón", "colones", "un céntimo", "céntimos"), GTQ=("un quetzal", "quetzales", "un centavo", "centavos"),
                PYG=("un guaraní", "guaraníes", "", ""), BOB=("un boliviano", "bolivianos", "un centavo", "centavos"), VES=("un bolívar", "bolívares", "un céntimo", "céntimos")),
     signs={"S/": "PEN", "Bs": "BOB", "₡": "CRC", "₲": "PYG"}, scale="mil millones|millones|millón|mil|billones|billón", letters=dict(k="mil", K="mil", M="millones"),
-    nouns={"km/h": ("un kilómetro por hora", "kilómetros por hora"), "km": ("un kilómetro", "kilómetros"), "m": ("un metro", "metros"),
+    nouns={"km/h": ("un kilómetro por hora", "kilómetros por hora"), "m/s": ("un metro por segundo", "metros por segundo"), "km": ("un kilómetro", "kilómetros"), "m": ("un metro", "metros"),
            "cm": ("un centímetro", "centímetros"), "mm": ("un milímetro", "milímetros"), "kg": ("un kilo", "kilos"), "g": ("un gramo", "gramos"),
            "mg": ("un miligramo", "miligramos"), "l": ("un litro", "litros"), "L": ("un litro", "litros"), "ml": ("un mililitro", "mililitros"),
            "h": ("una hora", "horas"), "hs": ("una hora", "horas"), "hrs": ("una hora", "horas"), "min": ("un minuto", "minutos"), "seg": ("un segundo", "segundos"),
@@ -90,7 +90,7 @@ LOCALES["es"] = dict(n2w="es", decimal=",", group=".", point="coma", minus="meno
                    "Av.": "Avenida", "Avda.": "Avenida", "C/ A": "Calle", "c/ A": "calle", "EE. UU.": "Estados Unidos", "EE.UU.": "Estados Unidos", "EEUU": "Estados Unidos",
                    "p. ej.": "por ejemplo", "p.ej.": "por ejemplo", "pág. 1": "página", "págs. 1": "páginas", "pág.": "página", "págs.": "páginas", "tel.": "teléfono",
                    "Tel.": "Teléfono", "aprox.": "aproximadamente", "etc.": "etcétera", "núm.": "número", "n.º": "número", "N.º": "Número", "nº": "número",
-                   "Nº": "Número", "cap. 1": "capítulo", "vol. 1": "volumen", "Gral.": "General", "Lic.": "Licenciado", "Ing. A": "Ingeniero", "a. C.": "antes de Cristo",
+                   "Nº": "Número", "cap. 1": "capítulo", "Cap. 1": "Capítulo", "vol. 1": "volumen", "art. 1": "artículo", "s. I": "siglo", "S. I": "Siglo", "Gral.": "General", "Lic.": "Licenciado", "Ing. A": "Ingeniero", "a. C.": "antes de Cristo",
                    "d. C.": "después de Cristo", "a.C.": "antes de Cristo", "d.C.": "después de Cristo", "depto.": "departamento", "Dpto.": "Departamento"})
 
 # %% ../../nbs/core/03b_locales.ipynb #39381157
@@ -100,7 +100,7 @@ LOCALES["pt"] = dict(n2w="pt", decimal=",", group=".", point="vírgula", minus="
                GBP=("uma libra", "libras", "um péni", "pence"), JPY=("um iene", "ienes", "", ""), CHF=("um franco", "francos", "um cêntimo", "cêntimos"),
                AOA=("um kwanza", "kwanzas", "um cêntimo", "cêntimos"), MZN=("um metical", "meticais", "um centavo", "centavos")),
     signs={"R$": "BRL", "Kz": "AOA"}, scale="mil milhões|milhões|milhão|mil|bilhões|bilhão|biliões|bilião", letters=dict(k="mil", K="mil", M="milhões"),
-    nouns={"km/h": ("um quilómetro por hora", "quilómetros por hora"), "km": ("um quilómetro", "quilómetros"), "m": ("um metro", "metros"),
+    nouns={"km/h": ("um quilómetro por hora", "quilómetros por hora"), "m/s": ("um metro por segundo", "metros por segundo"), "km": ("um quilómetro", "quilómetros"), "m": ("um metro", "metros"),
            "cm": ("um centímetro", "centímetros"), "mm": ("um milímetro", "milímetros"), "kg": ("um quilo", "quilos"), "g": ("um grama", "gramas"),
            "mg": ("um miligrama", "miligramas"), "l": ("um litro", "litros"), "L": ("um litro", "litros"), "ml": ("um mililitro", "mililitros"),
            "h": ("uma hora", "horas"), "hs": ("uma hora", "horas"), "min": ("um minuto", "minutos"), "seg": ("um segundo", "segundos"), "t": ("uma tonelada", "toneladas"),
@@ -127,7 +127,7 @@ LOCALES["pt"] = dict(n2w="pt", decimal=",", group=".", point="vírgula", minus="
                    "Profa.": "Professora", "D. A": "Dona", "Av.": "Avenida", "R. A": "Rua", "Exmo.": "Excelentíssimo", "V. Exa.": "Vossa Excelência",
                    "p. ex.": "por exemplo", "pág. 1": "página", "pág.": "página", "págs.": "páginas", "p. 1": "página", "tel.": "telefone", "Tel.": "Telefone",
                    "aprox.": "aproximadamente", "etc.": "et cetera", "vc": "você", "vcs": "vocês", "núm.": "número", "n.º": "número", "nº": "número", "Nº": "Número",
-                   "Eng. A": "Engenheiro", "Sto.": "Santo", "Sta.": "Santa", "a.C.": "antes de Cristo", "d.C.": "depois de Cristo"})
+                   "séc. I": "século", "Séc. I": "Século", "cap. 1": "capítulo", "vol. 1": "volume", "art. 1": "artigo", "Eng. A": "Engenheiro", "Sto.": "Santo", "Sta.": "Santa", "a.C.": "antes de Cristo", "d.C.": "depois de Cristo"})
 
 # %% ../../nbs/core/03b_locales.ipynb #bd965554
 LOCALES["fr"] = dict(n2w="fr", decimal=",", group=". ", point="virgule", minus="moins", plus="plus", degree=("un degré", "degrés"), to="à", cents="et", per="par", of="de ",
@@ -153,12 +153,12 @@ LOCALES["fr"] = dict(n2w="fr", decimal=",", group=". ", point="virgule", minus="
              "places voiture voitures maison maisons tonne tonnes chose choses nuit nuits rue rues question questions pièce pièces voix vie vies ville villes tasse tasses "
              "cuillère cuillères bouteille bouteilles douzaine photo photos porte portes étoile étoiles carte cartes".split(),
     masculine="", link={".": "point", "@": "arobase", "/": "slash", "-": "tiret", "_": "tiret bas"},
-    regnal="Louis|Charles|Philippe|Henri|François|Napoléon|Élisabeth|Jean-Paul|Jean|Benoît|Pie|Léon|Georges|George|Édouard|Richard|Guillaume|Clément|Grégoire|Alexandre|"
+    regnal="Louis|Charles|Philippe|Henri|François|Napoléon|[ÉE]li[sz]abeth|Jean-Paul|Jean|Benoît|Pie|Léon|Georges|George|Édouard|Richard|Guillaume|Clément|Grégoire|Alexandre|"
            "Frédéric|Nicolas|Pierre|Catherine|Paul|Jacques|Marie|Ramsès|Ptolémée|Mohammed|Hassan|Albert|Léopold|Baudouin",
     numbered="[Cc]hapitre|[Tt]ome|[Vv]olume|[Ll]ivre|[Pp]artie|[Aa]cte|[Ss]cène|[Aa]rticle|[Aa]nnexe|[Pp]hase|[Tt]ype|[Tt]itre",
     abbreviations={"M. et": "Monsieur et", "M. A": "Monsieur", "MM. A": "Messieurs", "Mme": "Madame", "Mmes": "Mesdames", "Mlle": "Mademoiselle", "Mlles": "Mesdemoiselles", "Mgr": "Monseigneur",
                    "Dr": "Docteur", "Dr.": "Docteur", "Pr A": "Professeur", "Me A": "Maître", "St": "Saint", "Ste": "Sainte", "av. A": "avenue", "av. J.-C.": "avant Jésus-Christ",
-                   "apr. J.-C.": "après Jésus-Christ", "bd": "boulevard", "tél.": "téléphone", "Tél.": "Téléphone", "p. ex.": "par exemple", "c.-à-d.": "c'est-à-dire",
+                   "apr. J.-C.": "après Jésus-Christ", "bd": "boulevard", "bd.": "boulevard", "Bd": "Boulevard", "Bd.": "Boulevard", "tél.": "téléphone", "Tél.": "Téléphone", "p. ex.": "par exemple", "c.-à-d.": "c'est-à-dire",
                    "etc.": "et cetera", "n°": "numéro", "N°": "Numéro", "nº": "numéro", "env.": "environ", "rdv": "rendez-vous", "RDV": "rendez-vous", "p. 1": "page", "vol. 1": "volume",
                    "chap. 1": "chapitre", "cf.": "confer", "janv.": "janvier", "févr.": "février", "juill.": "juillet", "sept. 1": "septembre", "oct. 1": "octobre",
                    "nov. 1": "novembre", "déc. 1": "décembre"})
@@ -169,7 +169,7 @@ LOCALES["it"] = dict(n2w="it", decimal=",", group=".", point="virgola", minus="m
     money=dict(USD=("un dollaro", "dollari", "un centesimo", "centesimi"), EUR=("un euro", "euro", "un centesimo", "centesimi"),
                GBP=("una sterlina", "sterline", "un penny", "penny"), JPY=("uno yen", "yen", "", ""), CHF=("un franco", "franchi", "un centesimo", "centesimi")),
     signs={}, scale="mila|milioni|milione|miliardi|miliardo", letters=dict(k="mila", K="mila", M="milioni", Mln="milioni", mln="milioni", mld="miliardi"),
-    nouns={"km/h": ("un chilometro orario", "chilometri orari"), "km": ("un chilometro", "chilometri"), "m": ("un metro", "metri"),
+    nouns={"km/h": ("un chilometro orario", "chilometri orari"), "m/s": ("un metro al secondo", "metri al secondo"), "km": ("un chilometro", "chilometri"), "m": ("un metro", "metri"),
            "cm": ("un centimetro", "centimetri"), "mm": ("un millimetro", "millimetri"), "kg": ("un chilo", "chili"), "g": ("un grammo", "grammi"),
            "mg": ("un milligrammo", "milligrammi"), "hg": ("un etto", "etti"), "l": ("un litro", "litri"), "L": ("un litro", "litri"), "ml": ("un millilitro", "millilitri"),
            "h": ("un'ora", "ore"), "min": ("un minuto", "minuti"), "sec": ("un secondo", "secondi"), "t": ("una tonnellata", "tonnellate"), "GB": ("un giga", "giga"),
@@ -194,7 +194,7 @@ LOCALES["it"] = dict(n2w="it", decimal=",", group=".", point="virgola", minus="m
                    "Prof.": "Professor", "Prof.ssa": "Professoressa", "Ing.": "Ingegner", "Avv.": "Avvocato", "Arch.": "Architetto", "Geom.": "Geometra", "S. A": "San",
                    "ecc.": "eccetera", "pag. 1": "pagina", "pagg. 1": "pagine", "pag.": "pagina", "tel.": "telefono", "Tel.": "Telefono", "n. 1": "numero", "n° 1": "numero",
                    "p.es.": "per esempio", "p. es.": "per esempio", "ad es.": "ad esempio", "es.": "esempio", "ca.": "circa", "a.C.": "avanti Cristo", "d.C.": "dopo Cristo",
-                   "vol. 1": "volume", "cap. 1": "capitolo", "art. 1": "articolo"})
+                   "vol. 1": "volume", "cap. 1": "capitolo", "art. 1": "articolo", "sec. I": "secolo", "Sec. I": "Secolo"})
 
 # %% ../../nbs/core/03b_locales.ipynb #0d20f72c
 LOCALES["de"] = dict(n2w="de", decimal=",", group=".", point="Komma", minus="minus", plus="plus", degree=("ein Grad", "Grad"), to="bis", cents="und", per="pro", of="",
@@ -217,9 +217,10 @@ LOCALES["de"] = dict(n2w="de", decimal=",", group=".", point="Komma", minus="min
              "∞": "unendlich", "²": "Quadrat", "³": "hoch drei", "€": "Euro", "£": "Pfund", "$": "Dollar", "¥": "Yen"},
     fractions={2: ("ein halb", "Halbe"), 3: ("ein Drittel", "Drittel"), 4: ("ein Viertel", "Viertel"), 5: ("ein Fünftel", "Fünftel"), 8: ("ein Achtel", "Achtel")},
     half=("ein halbes", "eine halbe"), mixed=("einhalb", "einhalb"), and_="", over="von",
-    feminine="Stunde Minute Sekunde Woche Person Frau Million Milliarde Seite Nacht Tasse Flasche Sache Stadt Tonne Nachricht Frage Packung Dose Scheibe Tochter Runde".split(),
+    feminine="Stunde Minute Sekunde Woche Person Frau Million Milliarde Seite Nacht Tasse Flasche Sache Stadt Tonne Nachricht Frage Packung Dose Scheibe Tochter Runde Mutter Schwester Tür Hand Wand Maus Kuh "
+             "Pizza Firma Nummer".split(),
     masculine="Jahr Monat Tag Euro Dollar Cent Franken Mal Kilo Pfund Gramm Meter Kilometer Zentimeter Liter Mann Kind Stück Punkt Prozent Grad Bier Kaffee Glas Teelöffel "
-              "Esslöffel Hund Sohn Satz".split(),
+              "Esslöffel Hund Sohn Satz Freund Haus Auto Buch Junge Kollege Kunde Name Käse Ende Auge Gebäude Gemüse Interesse Zeuge Affe Hase Löwe".split(),
     link={".": "Punkt", "@": "at", "/": "Schrägstrich", "-": "Bindestrich", "_": "Unterstrich"},
     regnal="Ludwig|Karl|Philipp|Heinrich|Friedrich Wilhelm|Friedrich|Wilhelm|Elisabeth|Johannes Paul|Johannes|Benedikt|Pius|Leo|Georg|Eduard|Franz|Napoleon|Otto|Konrad|"
            "Maximilian|Ferdinand|Joseph|Leopold|Nikolaus|Katharina|Peter|Paul|Alexander|Gregor|Clemens|Richard|Jakob|Maria|Ramses|Innozenz|Bonifatius",
@@ -230,7 +231,7 @@ LOCALES["de"] = dict(n2w="de", decimal=",", group=".", point="Komma", minus="min
                    "Hr.": "Herr", "Fr. A": "Frau", "Nr.": "Nummer", "Str.": "Straße", "St. A": "Sankt", "Tel.": "Telefon", "evtl.": "eventuell", "ggf.": "gegebenenfalls",
                    "inkl.": "inklusive", "exkl.": "exklusive", "max.": "maximal", "min. 1": "mindestens", "mind.": "mindestens", "Mio.": "Millionen", "Mrd.": "Milliarden",
                    "vgl.": "vergleiche", "S. 1": "Seite", "Bd. 1": "Band", "Kap. 1": "Kapitel", "Abs. 1": "Absatz", "MfG": "mit freundlichen Grüßen", "LG": "liebe Grüße",
-                   "v.Chr.": "vor Christus", "v. Chr.": "vor Christus", "n. Chr.": "nach Christus", "n.Chr.": "nach Christus", "geb.": "geboren", "sog.": "sogenannt"})
+                   "Jh.": "Jahrhundert", "Jhd.": "Jahrhundert", "v.Chr.": "vor Christus", "v. Chr.": "vor Christus", "n. Chr.": "nach Christus", "n.Chr.": "nach Christus", "geb.": "geboren", "sog.": "sogenannt"})
 
 # %% ../../nbs/core/03b_locales.ipynb #2459c550
 _DINAR, _DIRHAM, _RIAL = "دينار/ديناران/دنانير/دينارًا/m", "درهم/درهمان/دراهم/درهمًا/m", "ريال/ريالان/ريالات/ريالًا/m"
@@ -256,10 +257,10 @@ LOCALES["ar"] = dict(n2w="ar", decimal=".٫", group=",٬", point="فاصلة", m
              "$": "دولار", "¥": "ين"},
     fractions={2: ("نصف", "أنصاف"), 3: ("ثلث", "أثلاث", "ثلثان"), 4: ("ربع", "أرباع"), 5: ("خمس", "أخماس", "خمسان"), 8: ("ثمن", "أثمان")},
     half=("نصف", "نصف"), mixed=("ونصف", "ونصف"), and_="و", over="على",
-    feminine="دقائق دقيقة ثوان ثواني ثانية ليال ليالي ليلة سنين سنة نساء مدن قرى صور غرف طرق نقاط بنات ساعة مرة لغات أمهات أخوات سيارات نسخ كتل أسر صفحات عيون".split(),
+    feminine="دقائق دقيقة ثوان ثواني ثانية ليال ليالي ليلة سنين سنة نساء مدن قرى صور غرف طرق نقاط بنات بنت أم أخت عين ساعة مرة لغات أمهات أخوات سيارات نسخ كتل أسر صفحات عيون".split(),
     masculine="دولار دينار ريال جنيه درهم شخص كيلو متر يوم شهر عام رجل كتاب أيام أشهر أشخاص كتب رجال دولارات كيلومترات سنتيمترات كيلوغرامات غرامات لترات مليارات حيوانات اجتماعات قرارات امتحانات مطارات شعارات خليفة جنيهات ريالات يورو".split(),
     link={".": "نقطة", "@": "آت", "/": "شرطة مائلة", "-": "شرطة", "_": "شرطة سفلية"}, regnal="", numbered="",
-    abbreviations={"د. A": "دكتور", "أ. A": "أستاذ", "م. A": "مهندس", "إلخ.": "إلى آخره", "إلخ": "إلى آخره", "الخ": "إلى آخره", "ص. 1": "صفحة", "هـ.": "هجرية", "أ.د. A": "أستاذ دكتور"})
+    abbreviations={"د. A": "دكتور", "أ. A": "أستاذ", "م. A": "مهندس", "إلخ.": "إلى آخره", "إلخ": "إلى آخره", "الخ": "إلى آخره", "ص. 1": "صفحة", "أ.د. A": "أستاذ دكتور"})
 
 # %% ../../nbs/core/03b_locales.ipynb #41788153
 _POINT = dict(decimal=".", group=",", point="punto")

@@ -9,7 +9,7 @@ __all__ = ['quantity', 'money', 'decades', 'fractions', 'ordinals', 'measures', 
 import re
 
 from .numbers import cardinal, counted, gender, number, oblique, ordinal, parts, written, year
-from .rules import ARTICLE, german_nth
+from .rules import ARTICLE, BARE, german_nth
 
 # %% ../../nbs/core/03g_measures.ipynb #c954e35b
 def _female(noun): return bool(re.match(r"(una|uma|une|eine) |un'", noun[0]))
@@ -71,7 +71,7 @@ def decades(t, L):
     plural = lambda w: w[:-1] + "ies" if w.endswith("y") else w + "s"
     if base == "en": t.sub(r"(?<!\w)'?((?:1[1-9]|20)?\d0)'?s\b", lambda m: plural(number(m[1], lang)))
     if base in ("es", "pt", "it", "fr"): t.sub(r"(?<!\w)'?(\d0)'?s\b|(?<!\w)'(\d0)\b", lambda m: cardinal(int(m[1] or m[2]), lang))
-    if base == "de": t.sub(r"(?<!\w)'?((?:1[1-9]|20)?\d0)er\b", lambda m: year(int(m[1]), lang) + "er")
+    if base == "de": t.sub(r"(?<!\w)'?((?:1[1-9]|20)?\d0)er(n?)\b", lambda m: f"{year(int(m[1]), lang)}er{m[2]}")
 
 def _fraction(a, b, L):
     "a/b in words."
@@ -100,8 +100,10 @@ def fractions(t, L):
         if b not in L["fractions"] or not 0 < a < b:
             over = L["over"] if b in (5, 10, 20, 100) and a <= b else ""
             return (cardinal(int(w), lang) + " " if w else "") + f"{cardinal(a, lang)} {over} {cardinal(b, lang)}" + gap + unit
+        if base in ("es", "pt") and unit in ("parte", "partes"): return f"{cardinal(a, lang, True, True)} {ordinal(b, lang, True)}{'s' * (a > 1)} {unit}"
         if base == "ar": return (f"{cardinal(int(w), lang)} و" if w else "") + _fraction(a, b, L) + gap + (noun[0].split("/")[0] if noun else unit)
-        if w is None: return _half(one, female, L) if (a, b) == (1, 2) and known else _fraction(a, b, L) + gap + (one if noun else unit)
+        of = ("d'" if base == "it" and one[0] in "aeiou" else _of(one, L)) if kind and base != "de" else ""       # un quarto d'ora
+        if w is None: return _half(one, female, L) if (a, b) == (1, 2) and known else _fraction(a, b, L) + (gap or " ") + of + (one if noun else unit)
         if (a, b) != (1, 2): return f"{number(w, lang)} {L['and_']} {_fraction(a, b, L)}{behind}"
         if base == "de": return cardinal(int(w), lang, noun=True) + "einhalb" + behind
         if base == "en" or not known: return f"{number(w, lang)} {L['mixed'][0]}{behind}"
@@ -112,11 +114,13 @@ def fractions(t, L):
 
 # %% ../../nbs/core/03g_measures.ipynb #1406c0e0
 _ES_ENDS = "er|ro|ra|do|da|to|ta|mo|ma|vo|va|no|na"
-_ORDINAL = dict(en=r"\b(\d[\d,]*)(st|nd|rd|th|ST|ND|RD|TH)\b", es=rf"(\d+)\.?(º|ª|°(?=\s[a-zñ])|(?:{_ES_ENDS})\b)", pt=r"(\d+)\.?(º|ª|°(?=\s[a-zç]))",
+_ORDINAL = dict(en=r"\b(\d[\d,]*)(st|nd|rd|th|ST|ND|RD|TH)\b", es=rf"(\d+)\.?(º|ª|°(?=\s[a-zñ])|(?:{_ES_ENDS})\b)(?:(?<=er)\.(?=\s\w))?", pt=r"(\d+)\.?(º|ª|°(?=\s[a-zç]))",
                 it=r"(\d+)(º|ª|°(?=\s[a-z]))", fr=r"(\d+)(ers?|res?|ères?|èmes?|emes?|ièmes?|es?|ndes?|nds?)\b")
-_GERMAN = r"\b({article})\s(\d{{1,3}})\.(?!\d)|(?<![\w.,:])()(\d{{1,3}})\.(?=\s(?:{months}|[a-zäöü]))"
+_GERMAN = r"\b({article})\s(\d{{1,3}})\.(?!\d)|(?<![\w.,:])(?:\b({bare})\s)?(\d{{1,3}})\.(?=\s(?:{months}|[a-zäöü]))"
+_MINE = "(?:[MmDdSsKk]?ein|[Ii]hr|[Uu]nser|[Ee]u[e]?r)(?:e[nmrs]?)?"
 
-_DIE, _DAS = "Klasse Etage Liga Stunde Runde Woche Auflage".split(), "Jahrhundert Semester Kapitel Lebensjahr Mal Spiel".split()
+_DIE = "Klasse Etage Liga Stunde Runde Woche Auflage".split()
+_DAS = "Jahrhundert Semester Kapitel Lebensjahr Mal Spiel Auto Haus Kind Buch Jahr Tor Rad Bier Date Album Treffen".split()
 _DER_NTH = "Platz Stock Geburtstag Weltkrieg Spieltag Tag Teil Akt Hochzeitstag".split()
 
 def ordinals(t, L):
@@ -127,20 +131,31 @@ def ordinals(t, L):
         if base == "fr" and end[:2] == "nd" and n == 2: return "second" + end[2:] + " "
         female = end in ("ª", "ra", "da", "ta", "ma", "va", "na") or base == "fr" and n == 1 and end[0] in "rè"
         return ordinal(n, lang, female, noun=end == "er") + ("s" if base == "fr" and end[-1] == "s" else "") + " "
-    def german(m): return f"{m[1] + ' ' if m[1] else ''}{german_nth(int(m[2] or m[4]), m[1])}"
+    def german(m):
+        word = m[1] or m[3] or ""
+        same = word or (re.search(rf"\b({ARTICLE}|{BARE})\s(?:\d{{1,3}}\.(?:,|\s(?:und|oder|bis|sowie))\s)+$", t.before(m)) or ("", ""))[1]     # am 5. und 6. Mai
+        return f"{word and word + ' '}{german_nth(int(m[2] or m[4]), same)}"
+    def mine(m):
+        end = "" if m[1][-1] == "e" else "n" if re.search("e[nmrs]$", m[1][3:]) else "s" if m[3] in _DAS or re.fullmatch("[a-zäöü]+es", m[3]) else "r"
+        return f"{m[1]} {ordinal(int(m[2]), lang)}{end}"
     if base == "en": t.sub(r"(?<=\d(?:st|nd|rd|th))\s?[-–]\s?(?=\d)", f" {L['to']} ")
     if base == "de":
-        t.sub(_GERMAN.format(article=ARTICLE, months="|".join(L["months"])), german)
+        t.sub(rf"\b({_MINE})\s(\d{{1,3}})\.(?=\s([^\W\d_]+))", mine)
+        t.sub(_GERMAN.format(article=ARTICLE, bare=BARE, months="|".join(L["months"])), german)
         t.sub(rf"(?<![\w.,:])(\d{{1,3}})\.(?=\s({'|'.join(_DIE + _DAS + _DER_NTH)})\b)", lambda m: ordinal(int(m[1]), lang) + ("" if m[2] in _DIE else "s" if m[2] in _DAS else "r"))
     elif base in _ORDINAL: t.sub(_ORDINAL[base], word)
+    if base == "it": t.sub(r"(?<!\w)(\d{1,3})(?=enn[ei]\b)", lambda m: re.sub("(?<!se)[aeio]$", "", cardinal(int(m[1]), lang).replace("é", "e!")).replace("!", ""))
 
 def _sums(t, L):
-    "What stands between two numbers: from to, times, minus, less than."
+    "What stands between two numbers: from to, times, minus, less than; a colon is no pause there."
     def span(m):
         a, b = len(m[1]), len(m[3])
         since = a == 4 and b == 2 and int(m[1][2:]) < int(m[3])                                 # 1990-95
         down = not since and (m[1][0] == "0" or int(m[1]) >= int(m[3]) or b - a > 1)
         return [(m[1], a), (" " if down else f" {L['to']} ", len(m[0]) - a - b), (m[3], b)]
+    t.sub(r"(?<=\d):(?=\d(?!\d))", f" {dict(de='zu').get(L['base'], L['to'])} ")
+    t.sub(r"(?<=\d):(?=\d)", " ")
+    if L["base"] == "de": t.sub(r"(?<![\w.,])(\d{1,3})\s?[x×](?!\w|\s?\d)", lambda m: cardinal(int(m[1]), "de", noun=True) + "mal")
     t.sub(r"(?<=\d)\s-\s(?=\d[\d.,]*\s*=)", f" {L['minus']} ")
     t.sub(r"(?<=\d%)\s?[-–]\s?(?=\d)", f" {L['to']} ")
     t.sub(r"(?<=\d)\s?([<>])\s?(?=\d)", lambda m: f" {L['symbols'][m[1]]} ")
@@ -148,14 +163,28 @@ def _sums(t, L):
     t.sub(r"(?<![\w.,-])(\d{1,4})(\s?)[–-]\2(\d{1,4})(?![\d-]|[.,]\d)", span)
     t.sub(r"(?<![\w.,-])(\d+[.,]\d+)\s?[–-]\s?(?=\d+[.,]\d)", lambda m: [(m[1], len(m[1])), (f" {L['to']} ", len(m[0])-len(m[1]))])
 
-_ATTACHED, _OF = re.compile(r"(?<!\w)[وفبلك]$"), re.compile(r"(?<!\w)(?:[بلك]|(?:من|إلى|في|على|عن|منذ|حتى|بعد|قبل|حوالي)\s+)$")
+_ATTACHED = re.compile(r"(?<!\w)[وفبلك]$")
+_OF = re.compile(r"(?<!\w)(?:[بلك]\s*|[وف]?(?:من|إلى|في|على|عن|منذ|حتى|بعد|قبل|حوالي|مع|خلال|ل?مدة|بين|نحو|قرابة|طوال|دون|عند|فوق|تحت|[بل]?(?:ال)?(?:عام|سنة))\s+)$")
+
+def _english(t, n):
+    "6' man, 15\" laptop, 1.5M views: a mark, or a letter for a scale, right behind a number."
+    t.sub(r"\b(\d)'\s?(\d{1,2})(?:\"|'')", lambda m: f"{number(m[1])} foot {number(m[2])}")
+    def length(m):
+        inches = m[2] == '"'
+        if len(re.findall(r'(?<!\d)"' if inches else r"(?<!\w)'", t.text[max(0, m.start()-200):m.start()])) % 2: return None    # it closes a quotation
+        many = m[1] != "1" and not re.match(r"[a-z]{2}", t.behind(m)) or re.match(_MANY, t.behind(m)) and m[1] != "1"
+        return f"{number(m[1], noun=True)} {('inch', 'inches')[many] if inches else ('foot', 'feet')[many]} "
+    t.sub(rf"(?<![\w'.,])({n})(['\"])(?![\w'\"])", length)
+    t.sub(rf"(?<![\w.,])({n})\s?(M|bn)(?!\w)|(?<![\w.,])({n})([kKB])(?=\s(?!videos|screens|monitors)(?:[a-z]+s|people)\b)",
+          lambda m: f"{number(m[1] or m[3], noun=True)} {dict(M='million', b='billion', B='billion').get((m[2] or m[4])[0], 'thousand')}")
+_MANY = r"(?:tall|wide|long|deep|high|thick|apart|across|away|by|and|or|to|of|from|in|on|at|is|was|are)\b"
 
 def measures(t, L):
     "Ranges, degrees and units behind a number."
     _sums(t, L)
     n, units = written(L["language"]), "|".join(map(re.escape, sorted(L["nouns"], key=len, reverse=True)))
     scale = dict(C=" Celsius", F=" Fahrenheit") if L["base"] != "ar" else dict(C=" مئوية", F=" فهرنهايت")
-    if L["base"] == "en": t.sub(r"\b(\d)'\s?(\d{1,2})(?:\"|'')", lambda m: f"{number(m[1])} foot {number(m[2])}")
+    if L["base"] == "en": _english(t, n)
     t.sub(rf"((?<!\w)[+-])?(?<![\d.,])({n})\s?°\s?([CF]\b)?", lambda m: quantity((m[1] or "") + m[2], L["degree"], L) + scale.get(m[3], "") + " ")
     def unit(m):
         said = quantity((m[1] or "") + m[2], L["nouns"][m[3]], L)
@@ -174,22 +203,42 @@ def _one_of(kind, word, before, L):
     if L["base"] == "de" and _DATIVE.search(before): return ("einer " if kind == "f" else "einem ") + word
     return f"{cardinal(1, L['language'], kind == 'f', True)} {word}"
 
+_YEAR = r"(?:\b(?:[Ee][nm]|[Dd]esde|año|ano|{months})(?: del?)?\s)$"
+
+def _arabic(t, m, L):
+    "A number that is left, with its noun, behind its preposition."
+    before, fix, n, gap, word = t.before(m), m[1] or "", m[2], m[3] or "", m[4] or ""
+    whole, decimals = parts(n, "ar")
+    kind = gender(word, int(whole), "ar") if word and not decimals and len(whole) < 16 else ""
+    plain = [noun[0] for noun in (*L["nouns"].values(), *L["money"].values())]
+    forms = next((f for f in plain if f.split("/")[0] == word), "") or (word.endswith("ة") and f"{word}/{word[:-1]}تان") or (word in _DUAL and f"{word}/{word}ان")
+    of = _OF.search(before)
+    if n == "2" and forms and not fix: said = re.sub("ان$", "ين", forms.split("/")[1]) if of else forms.split("/")[1]
+    elif kind and not fix and int(whole) != 2: said = counted(int(whole), "/".join([word]*4 + [kind]))
+    else: said = number(fix + n, "ar", feminine=bool(re.search(r"سنة\s$", before))) + gap + word
+    return ("" if _ATTACHED.search(before) else " ") + (oblique(said) if of else said)
+_DUAL = "يوم شهر عام رجل شخص كتاب ولد بنت طفل بيت".split()
+
 def rest(t, L):
     "Every number that is left, then symbols."
-    lang, base, dot = L["language"], L["base"], L["point"] if L["base"] == "en" else L["link"]["."]
+    lang, base, year_, dot = L["language"], L["base"], _YEAR.format(months="|".join(L["months"])), L["point"] if L["base"] == "en" else L["link"]["."]
     def say(m):
-        n, gap, word = m[2], m[3] or "", m[4] or ""
+        if base == "ar": return _arabic(t, m, L)
+        n, gap, word, before = m[2], m[3] or "", m[4] or "", t.before(m)
         whole, decimals = parts(n, lang)
-        lone = not word or decimals or len(whole) > 15 or base in ("es", "pt") and re.fullmatch(r"(?:19|20)\d\d", n)   # 2021 is a year
-        kind = "" if lone else gender(word, int(whole), lang, t.before(m))
-        if kind and n == "1" and not m[1] and base not in ("en", "ar"): return " " + _one_of(kind, word, t.before(m), L)
-        if base == "ar":
-            before, fix = t.before(m), "" if not m[1] else m[1]
-            said = counted(int(whole), "/".join([word]*4 + [kind])) if kind and not fix and int(whole) != 2 else number(fix + n, lang) + gap + word
-            return ("" if _ATTACHED.search(before) else " ") + (oblique(said) if _OF.search(before) else said)
-        return f" {number((m[1] or '') + n, lang, feminine=kind == 'f', noun=bool(kind))} {gap}{word}"
+        if base in ("es", "pt") and word == "mil" and not decimals and 0 < int(whole) < 1000:                            # 200 mil mujeres
+            kind = gender(re.match(r"[^\W\d_]*", t.behind(m))[0] or "_", 2, lang)
+            return f" {(L['minus'] if m[1] == '-' else L['plus']) + ' ' if m[1] else ''}{cardinal(int(whole)*1000, lang, kind == 'f', True)} "
+        dated = base in ("es", "pt") and re.fullmatch(r"(?:19|20)\d\d", n) and (word.lower() not in L["feminine"] + L["masculine"] or re.search(year_, before))   # 2021 is a year
+        kind = "" if not word or decimals or len(whole) > 15 or dated else gender(word, int(whole), lang, before)
+        if kind and n == "1" and not m[1] and base not in ("en", "ar"): return " " + _one_of(kind, word, before, L)
+        glue = "" if base in ("it", "fr") and re.search(r"[^\W\d_]'$", before) else " "                                 # l'8 marzo
+        return f"{glue}{number((m[1] or '') + n, lang, feminine=kind == 'f', noun=bool(kind))} {gap}{word}"
     t.sub(r"(?<=[^\W\d_])-(?=\d)|(?<=\d)-(?=[^\W\d_])|#(?!\s?\d)", " ")
-    if base == "ar": t.sub(r"(?<!\w)ال(\d{1,2})(?![\d.,:/%])", lambda m: ordinal(int(m[1]), lang) if 0 < int(m[1]) else None)
+    def century(m):
+        said = ordinal(int(m[1]), lang) if int(m[1]) else None
+        return oblique(said) if said and re.search(r"(?<!\w)(?:في|من|منذ|إلى|حتى|خلال|منتصف|أوائل|أواخر|نهاية|بداية) القرن $", t.before(m)) else said
+    if base == "ar": t.sub(r"(?:(?<!\w)ال|(?<=القرن\s))(\d{1,2})(?![\d.,:/%])", century)
     def version(m): return None if "." in L["group"] and re.fullmatch(r"(?:\.\d{3})+", m[2]) else m[0].replace(".", f" {dot} ")
     t.sub(r"(?<![\d.,])(\d+)((?:\.\d+){2,})(?![\d.,])", version)
     t.sub(rf"((?<![\w.,])[+-])?({written(lang)})(?:(\s)([^\W\d_]+))?", say)

@@ -192,15 +192,16 @@ def number(
 # %% ../../nbs/core/03d_numbers.ipynb #472023e2
 _NO_NOUN = set("más menos es tras entonces después antes los las sus mis tus nos les ellos ellas nosotros estas estos esas esos otras otros todas todos tres seis dos ambos ambas unos unas algunos algunas muchos muchas gracias además quizás lunes martes miércoles jueves viernes "
                "mais menos depois antes os as seus suas meus minhas eles elas nós dos das aos às nos nas pelos pelas pois mas "
-               "vamos estamos tenemos somos dans sans sous vers mais puis plus moins nous vous ils elles des les ses mes tes très".split())
+               "ميلادي ميلادية هجري هجرية vamos estamos tenemos somos dans sans sous vers mais puis plus moins nous vous ils elles des les ses mes tes très".split())
 _FEMININE_ENDS = dict(es=r"as$|(?:[cs]ion|dad|tad|tud|umbr|triz|tric)es$", pt=r"as$|(?:ç|s)ões$|dades$|gens$|trizes$",
                       fr=r"(?:[ts]ion|té|ette|ance|ence|ée|esse|tude|elle|enne|euse|trice)s$", ar=r"(?:ات|ة)$")
 
 _ONE_ENDS = dict(   # words after which a lone 1 counts what follows; then the endings of feminine and of masculine nouns
-    es=("(?i:tengo|tienes?|tienen|tenemos|hay|había|hubo|quiero|quiere|queda|falta|compré|con|sin|solo|sólo|cada|hace|y)", r"(?:a|[cs]ión|dad|tad|tud)$", r"(?:o|ón|or|aje)$"),
-    pt=("(?i:tenho|tem|temos|há|havia|quero|quer|falta|comprei|com|sem|só|cada|e)", r"(?:a|[çs]ão|dade|gem)$", r"(?:o|or)$"),
-    it=("(?i:ho|hai|ha|abbiamo|hanno|c'è|voglio|vuole|manca|con|senza|solo|ogni|e)", r"(?:a|[sz]ione|tà|tù)$", r"[oe]$"),
-    de=("(?i:habe|hast|hat|haben|hatte|gibt|nur|noch|und|oder|brauche|nehme|kostet|kaufe)", r"^[A-ZÄÖÜ].*(?:e|ung|heit|keit|schaft|tion|tät)$", r"^[A-ZÄÖÜ]"))
+    es=("(?i:tengo|tienes?|tienen|tenemos|hay|había|hubo|quiero|quiere|queda|falta|compré|compra|dame|toma|necesito|come|con|sin|solo|sólo|cada|hace|y)", r"(?:a|[cs]ión|dad|tad|tud)$", r"(?:o|ón|or|aje)$"),
+    pt=("(?i:tenho|tem|temos|há|havia|quero|quer|falta|comprei|compra|preciso|come|toma|com|sem|só|cada|e)", r"(?:a|ã|[çs]ão|dade|gem)$", r"(?:o|or)$"),
+    it=("(?i:ho|hai|ha|abbiamo|hanno|c'è|voglio|vuole|vorrei|manca|serve|prend[oie]|prendete|compr[oai]|comprato|dammi|mangi[oa]?|aggiungi|con|senza|solo|ogni|e)", r"(?:a|[sz]ione|tà|tù)$", r"[oe]$"),
+    de=("(?!(?:zu|gegen|um|bis|von|plus|minus|mal|durch|gleich|nummer|platz|kapitel|seite|teil|version)\\b)[a-zäöüß]+",      # a noun before it is what it numbers: Platz 1
+        r"^[A-ZÄÖÜ].*(?:e|ung|heit|keit|schaft|tion|tät|(?:er|nd|zt|st)in)$", r"^[A-ZÄÖÜ]"))
 
 def gender(
     word:str, # the word behind the number
@@ -210,10 +211,11 @@ def gender(
 ) -> str: # 'f', 'm', or '' where it may be no noun
     "Whether a number is followed by a noun, and of which gender."
     t = locale(language)
-    base, word = t["base"], word if t["base"] == "de" else word.lower()
+    base, first, word = t["base"], r"|^\s*$|[.!?]\s+$" if t["base"] == "de" or word.islower() else "", word if t["base"] == "de" else word.lower()
+    if base == "ar" and word[:-1] in t["feminine"] + t["masculine"] and word[-1] == "ا": word = word[:-1]          # بنتا, the accusative
     if word in t["feminine"]: return "f"
     if word in t["masculine"]: return "m"
-    if n == 1 and (ends := _ONE_ENDS.get(base)) and re.search(rf"(?:^|[^\w])(?:{ends[0]})\s+$", before) and len(word) > 2 and word not in _NO_NOUN:
+    if n == 1 and (ends := _ONE_ENDS.get(base)) and re.search(rf"(?:^|[^\w])(?:{ends[0]})\s+$|[,;:]\s+$" + first, before) and len(word) > 2 and word not in _NO_NOUN:
         return "f" if re.search(ends[1], word) else "m" if re.search(ends[2], word) else ""
     if base not in _FEMININE_ENDS or n in (0, 1) or word in _NO_NOUN or len(word) < 3 or base != "ar" and not word.endswith("s"): return ""
     return "f" if re.search(_FEMININE_ENDS[base], word) else "m" if base in ("es", "pt") else ""

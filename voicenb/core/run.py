@@ -110,7 +110,7 @@ class _Work:
         if by: sh.remember(work, self._recipe(fn, bound, first, table), want)
         if by and uses:
             tb.save(out, work / "slim.parquet")
-            out = sh.widen(sh.in_order([whole], want, by), out)
+            out = sh.widen(sh.in_order([whole], want, by), out, uses)
         tb.save(out, work / "table.parquet")
         os.replace(work, home)
         for p in home.glob("shard-*.parquet"): p.unlink()

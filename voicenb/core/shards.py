@@ -86,10 +86,12 @@ def in_order(parts: list[pd.DataFrame], want: pd.Series, by: str) -> pd.DataFram
 # %% ../../nbs/core/01a_shards.ipynb #7d588863
 def widen(table: pd.DataFrame,  # what went in, every column
           slim: pd.DataFrame,  # what came out of the columns that the stage uses; the same rows in the same order
+          uses: tuple,  # those columns
           ) -> pd.DataFrame:
     "What a stage learnt, beside the columns that it did not see"
     if len(slim) != len(table): raise tb.TableError("a stage that says which columns it uses must keep every row")
-    out = table.assign(**{c: slim[c] for c in slim if c not in table or c in ("kept", "reason")})
+    out = table.assign(**{c: slim[c] for c in slim if c not in uses and c != "detail" or c in ("kept", "reason")})
+    if "detail" in slim and "detail" not in table: out["detail"] = slim.detail
     if "detail" in slim and "detail" in table: out["detail"] = slim.detail.where(slim.detail != "", table.detail)
     return out
 

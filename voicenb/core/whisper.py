@@ -62,9 +62,13 @@ def revision(model: str = "") -> str:
     return f"{'' if folder.is_dir() else where}@{commit}:{_device()}"
 
 # %% ../../nbs/core/05a_whisper.ipynb #862826ae
-@lru_cache(maxsize=2)
 def load(model: str = "", device: str = ""):
     "The model, ready to hear; raises `ModelError` for a package, a folder or a hub that fails"
+    return _loaded(model, device, revision(model))  # a folder with other weights is another model
+
+
+@lru_cache(maxsize=2)
+def _loaded(model: str, device: str, seen: str):
     fw = packages.need("faster_whisper", "whisper")
     where, commit = source(model)
     folder, device = packages.model(where, FILES, commit), device or _device()

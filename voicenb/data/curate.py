@@ -244,6 +244,7 @@ def split(clips: pd.DataFrame,  # selected clips
           test: float = .05,  # share of the minutes
           ) -> pd.DataFrame:
     "Add `split` to the kept clips ('' to the others): whole recordings, no text on two sides"
+    if min(valid, test) < 0 or valid + test >= 1: raise ValueError(f"valid={valid:g}, test={test:g}: shares of the minutes, together under 1")
     t = clips.copy()
     t["split"] = ""
     kept = t[t.kept] if "kept" in t else t

@@ -83,7 +83,7 @@ def _append(fd, decisions: list[dict]):
         raise ReviewError(f"the decision is not stored ({e.strerror}): free some space and press again") from e
 
 # %% ../../nbs/data/18a_decisions.ipynb #89ad2ffb
-COLUMNS = ["clip", "recording", "start", "end", "verdict", "text", "seen", "note", "by", "at", "verdict_line", "text_line"]
+COLUMNS = ["clip", "recording", "start", "end", "verdict", "text", "seen", "note", "by", "at", "verdict_line", "text_line", "notes"]
 
 
 def _lines(data: bytes) -> tuple[list[dict], list[dict]]:
@@ -123,8 +123,8 @@ def read(path: Path | None,  # review.jsonl; None or an absent file is no decisi
     for stack in sorted(_standing(good).values(), key=lambda s: s[-1]["line"]):
         verdict = next((d for d in reversed(stack) if d["action"] != "edit"), None)
         edit = next((d for d in reversed(stack) if d["action"] == "edit"), None)
-        rows.append({k: stack[-1][k] for k in ("clip", "recording", "start", "end", "note", "by", "at")} | dict(
-            verdict=verdict["action"] if verdict else "", seen=verdict["text"] if verdict else "", verdict_line=verdict["line"] if verdict else 0,
+        rows.append({k: stack[-1][k] for k in ("clip", "recording", "start", "end", "by", "at")} | dict(
+            note=(verdict or edit)["note"] or stack[-1]["note"], notes=[d["note"] for d in stack], verdict=verdict["action"] if verdict else "", seen=verdict["text"] if verdict else "", verdict_line=verdict["line"] if verdict else 0,
             text=edit["text"] if edit else "", text_line=edit["line"] if edit else 0))
     return pd.DataFrame(rows, columns=COLUMNS).astype(dict(start=float, end=float, verdict_line=int, text_line=int))
 
@@ -141,7 +141,7 @@ def _load(path):
 
 # %% ../../nbs/data/18a_decisions.ipynb #86e49803
 def line(row,  # a row of clips: Series, named tuple or dict
-         action: str,  # accept, reject or edit
+         action: str,  # one of ACTIONS
          text: str | None = None,  # the new text of an edit; else the text that was seen
          note: str = "", by: str = "") -> dict:
     "A decision as it is written; raises `ReviewError` for an edit without words or a row that is not a clip"

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SHARD_BYTES', 'GROUP', 'EXPORTS', 'DEFAULT', 'ABOUT', 'common_rate', 'wav_bytes', 'speaking', 'published',
            'write_sounds', 'write_lines', 'write_ljspeech', 'write_json', 'features', 'write_parquet', 'sums', 'pages',
-           'receipt', 'restate', 'dataset']
+           'marks', 'receipt', 'restate', 'dataset']
 
 # %% ../../nbs/data/17_publish.ipynb #75e55d7c
 import hashlib
@@ -153,6 +153,11 @@ def pages(info: dict, hashes: dict) -> dict[str, bytes]:
     return {k: v.encode() for k, v in out.items()}
 
 
+def marks(made: dict) -> dict[str, str]:
+    "The SHA-256 of each page"
+    return {k: hashlib.sha256(v).hexdigest() for k, v in made.items()}
+
+
 def receipt(info: dict) -> bytes:
     "The bytes of `dataset.json`"
     return json.dumps(info, indent=1, ensure_ascii=False).encode()
@@ -162,11 +167,13 @@ def restate(folder: str | Path, **facts) -> dict[str, bytes]:
     "The card, Croissant and receipt of a written folder with other facts; the folder itself stays as it is"
     folder = Path(folder)
     info = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-    info["card"]["fields"] |= {k: plain(v) for k, v in facts.items() if v}
+    told = info["card"]["fields"]
+    if facts.get("licence") and plain(facts["licence"]).lower() != told["licence"].lower(): told["licence_link"] = card.UNKNOWN  # it was the old one's
+    told |= {k: plain(v) for k, v in facts.items() if v}
     lines = (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
     out = pages(info, {x[66:]: x[:64] for x in lines})
     stays = {k: v for k, v in info["files"].items() if k not in ("README.md", "LICENSE", "croissant.json")}
-    info["files"] = stays | {k: len(v) for k, v in out.items()}
+    info |= dict(files=stays | {k: len(v) for k, v in out.items()}, pages=marks(out))
     return out | {"dataset.json": receipt(info)}
 
 # %% ../../nbs/data/17_publish.ipynb #547d48fe
@@ -216,7 +223,7 @@ def dataset(clips: pd.DataFrame,  # curated clips; only kept rows are published
     t, out = published(need_rows(clips, "the dataset"), name, language, recordings, speaker), Path(out)
     rate = rate or common_rate(t, audio)
     came = "" if recordings is None else fingerprint(recordings)
-    what = ["2", fingerprint(clips), came, name, language, rate, dbfs, exports, speaker, facts]
+    what = ["3", fingerprint(clips), came, name, language, rate, dbfs, exports, speaker, facts]
     key = hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()[:16]
     if info := _current(out, key): return info | dict(path=str(out))
     tmp, old = (out.with_name(f".{out.name}.{os.getpid()}.{kind}") for kind in ("tmp", "old"))
@@ -226,7 +233,9 @@ def dataset(clips: pd.DataFrame,  # curated clips; only kept rows are published
         t["duration"] = write_sounds(t, audio, tmp, rate, dbfs)
         hashes = _export(t, tmp, exports, rate)
         info = _info(t, clips, recordings, hashes, name, rate, dbfs, exports, facts) | dict(key=key)
-        for page, data in pages(info, hashes).items(): (tmp / page).write_bytes(data)
+        made = pages(info, hashes)
+        for page, data in made.items(): (tmp / page).write_bytes(data)
+        info["pages"] = marks(made)
         info["files"] = {p.relative_to(tmp).as_posix(): p.stat().st_size for p in sorted(tmp.rglob("*")) if p.is_file()}
         (tmp / "dataset.json").write_bytes(receipt(info))
         if out.exists(): os.replace(out, old)
@@ -240,8 +249,10 @@ def dataset(clips: pd.DataFrame,  # curated clips; only kept rows are published
 def _info(t, clips, recordings, hashes, name, rate, dbfs, exports, facts) -> dict:
     "What the receipt says of a dataset"
     mark_ = hashlib.sha256(b"".join(f.encode() + b"\0" + bytes.fromhex(h) for f, h in hashes.items())).hexdigest()[:16]
-    front = card.front(t, name, features() if "parquet" in exports else None, facts.get("corpus", card.UNKNOWN))
+    told = card.fields(t, clips, recordings, name, rate, dbfs, facts)
+    voted = any("up_votes" in x and (x.up_votes[x.recording.isin(t.recording)] > 0).any() for x in (t, recordings) if x is not None)
+    front = card.front(t, name, features() if "parquet" in exports else None, told["corpus"], voted)
     return dict(name=name, language=", ".join(sorted(t.language.unique())), rate=rate, clips=len(t), recordings=int(t.recording.nunique()),
                 speakers=sorted(t.speaker.unique()), minutes=round(float(t.duration.sum()) / 60, 3),
                 splits=t.split.value_counts().sort_index().to_dict(), exports=list(exports), fingerprint=mark_,
-                card=dict(front=front, fields=card.fields(t, clips, recordings, name, rate, dbfs, facts)))
+                card=dict(front=front, fields=told))

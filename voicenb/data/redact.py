@@ -26,8 +26,8 @@ _WORDS = set("""will mark grace rose may june april august hope faith joy dawn b
 autumn violet ivy lily daisy ruby pearl amber crystal christian guy dean earl duke king angel gene penny jasmine rosa paz luz sol mar dolores
 pilar mercedes consuelo blanca clara victoria esperanza soledad alegria domingo leon cruz reyes pierre claire blanche marine aurore fleur gioia
 vittoria bianca chiara sole felice pia wolf kai ernst franz sommer winter vera bento amor salvador""".split())
-_PARTICLES = set("""de del la las los da do das dos di du des le van von der den ter zu bin ibn al el abu abd san santa st mc mac jr sr dr mr mrs ms y e und and the
-unknown you me tu yo ich moi io eu""".split())
+_PARTICLES = set("de del la las los da do das dos di du des le van von der den ter zu bin ibn al el abu abd san santa st mc mac jr sr dr mr mrs ms y e".split())
+_NOBODY = set("und and the unknown you me tu yo ich moi io eu".split())
 _ARABIC_FORMS = str.maketrans("أإآٱىةؤئیک", "اااايهوييك")
 
 @lru_cache(maxsize=None)
@@ -46,11 +46,12 @@ def _pattern(names):
     for name in names:
         words = re.findall(r"[^\W\d_]+", _fold(str(name)))
         if len(words) > 1: whole.add(r"[\s'._-]+".join(words))
-        parts |= {w for w in words if len(w) > 1 and w not in _PARTICLES}
+        words = [w for w in words if len(w) > 1 and w not in _NOBODY]
+        parts |= {w for w in words if w not in _PARTICLES} or set(words)
     if not parts: return None, set()
     any_of = "|".join(sorted(whole, key=len, reverse=True) + sorted(parts, key=len, reverse=True))
     before = r"(?<![^\W_])(?:[dlmtsncj]'|qu')?(?:[وف]?(?:[بلك]?ال|لل|[بلك])?)?"
-    return re.compile(rf"{before}(?P<name>{any_of})(?:'s|'|s'?)?(?![^\W_])"), {w for w in parts if w in _WORDS or len(w) < 3}
+    return re.compile(rf"{before}(?P<name>{any_of})(?:'s|'|s'?)?(?![^\W_])"), {w for w in parts if w in _WORDS | _PARTICLES or len(w) < 3}
 
 def _names(text, pattern, need_capital):
     "(start, end, 'name') of names in `text`."
@@ -66,9 +67,13 @@ def _names(text, pattern, need_capital):
 
 # %% ../../nbs/data/17b_redact.ipynb #1ccba270
 _ACCOUNT = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?:[ -]?[A-Z\d]{4}){3,7}(?:[ -]?[A-Z\d]{1,3})?(?!\w)")
-_DIGITS = re.compile(r"(?<![\w.,])[+(]?\d(?:[\s./()-]{0,3}\d){5,}(?![\d%]|[.,]\d)")
-_DAY = re.compile(r"(?<![\d./-])(?:\d{1,2}([./-])\d{1,2}\1(?:\d{4}|\d{2})|\d{4}([./-])\d{1,2}\2\d{1,2}|\d{1,2}:\d{2})(?!\d|[./:-]\d)")
-_HARMLESS = re.compile(r"(?:(?:1[5-9]|20)\d\d[\s/-]*){2,}|\d{1,3}(?:[.,'\s]\d{3})*[.,'\s]000|\d{1,3}(?:[.,]\d{3}){1,2}|\d+000")
+_DIGITS = re.compile(r"(?<![A-Za-z\d])(?<!\d[.,])(?:[A-Z]{1,3})?[+(]?\d(?:[\s./(),_\u2010-\u2015\u2212-]{0,3}\d){5,}(?!\d|\s?%)")
+_DAY = re.compile(r"(?<![\d./-])(?:(\d{1,2})([./-])(\d{1,2})\2(?:\d{4}|\d{2})|\d{4}([./-])\d{1,2}\4\d{1,2}|\d{1,2}:\d{2})(?!\d|[./:-]\d)")
+_YEARS = re.compile(r"(?:1[5-9]|20)\d\d(?:[\s/,\u2013-]+(?:1[5-9]|20)\d\d)+")
+_ROUND = re.compile(r"[1-9]\d{0,2}(?:([.,'\s])000)+|[1-9]\d?([.,'\s])\d{3}\2000")
+_SMALL = re.compile(r"[1-9]\d{0,2}(?:[.,']\d{3}|\s000|000)|[1-9]\d{0,2}(?:[.,'\s]\d{3})?[.,]\d{1,2}|[1-9]\d+(?:,\s[1-9]\d+)+")
+_AMOUNT = re.compile(r"[1-9]\d{0,2}(?:[.,'\s]?\d{3})*(?:[.,]\d{1,2})?")
+_UNIT = re.compile(r"(?i)\s*(?:[€$£¥₹°]|(?:eur(?:os?)?|usd|gbp|dollars?|dollari|d[oó]lares|pesos?|reais|pounds?|k?m|k?g|k?w|people|habitantes|personas)(?!\w)|دولار|يورو|جنيه|ريال)")
 _HANDLE = re.compile(r"(?<![\w.])@[\w.]*\w")
 _ODD = dict(en="oh o double triple", es="doble triple", pt="meia dobro", de="zwo", ar="اثنين اتنين تلاتة تلات اربعة ستة تمانية تمنية تسعة سبعة خمسة واحد ثنين")
 
@@ -88,14 +93,27 @@ def _secret(words, base):
     years = base == "en" and sum(n > 9 or n < 0 and w not in _ODD["en"] for n, w in zip(v, words)) > len(v)/2
     return len(v) > 5 and not years and (-9 in v or steps not in ({1}, {-1}))
 
+def _harmless(text, a, b):
+    "Are the digits there years, a count, or an amount rather than somebody's number?"
+    said, groups = re.sub(r"\s+", " ", text[a:b]), [int(g) for g in re.findall(r"\d+", text[a:b])]
+    digits = sum(c.isdigit() for c in said)
+    counting = len(groups) > 3 and max(groups) < 100 and {y - x for x, y in zip(groups, groups[1:])} in ({1}, {-1})
+    if counting or _YEARS.fullmatch(said) or _ROUND.fullmatch(said) or digits < 7 and _SMALL.fullmatch(said): return True
+    return digits < 9 and bool(_AMOUNT.fullmatch(said) and (_UNIT.match(text, b) or text[:a].rstrip()[-1:] in tuple("€$£¥₹")))
+
+def _day(m):
+    "Hide a date or a time of day; 12-34-56 is none"
+    real = not m[1] or max(int(m[1]), int(m[3])) <= 31 and min(int(m[1]), int(m[3])) <= 12
+    return ":"*len(m[0]) if real else m[0]
+
 def _numbers(text, base):
     "(start, end, kind) of numbers, addresses and links in `text`, written or said."
     out = [(m.start(), m.end(), "number") for m in _ACCOUNT.finditer(text)] + [(m.start(), m.end(), "name") for m in _HANDLE.finditer(text)]
     for m in rules.LINK.finditer(text):
         if "@" in m[0]: out.append((m.start(), m.end(), "address"))
         elif re.search(r"\w/[^/\s]|\?", m[0]): out.append((m.start(), m.end(), "link"))
-    for m in _DIGITS.finditer(_DAY.sub(lambda m: "d"*len(m[0]), text)):
-        if not _HARMLESS.fullmatch(m[0]): out.append((m.start(), m.end(), "number"))
+    for m in _DIGITS.finditer(_DAY.sub(_day, text)):
+        if not _harmless(text, *m.span()): out.append((*m.span(), "number"))
     if base not in LOCALES: return out
     t = Rewriting(text)
     t.map(_plain)

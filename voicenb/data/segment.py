@@ -82,6 +82,7 @@ def speech(recordings: pd.DataFrame,  # kept rows have a master
            pad: float = 0.15,  # silence kept around a clip, s
            ) -> pd.DataFrame:
     "Clips of speech, cut in silence; silent and speechless recordings and the notes of others are one marked row each"
+    if min(target, longest - 2 * pad, longest - shortest) <= 0: raise ValueError(f"target={target:g}, longest={longest:g}, shortest={shortest:g} s: no clip fits between these")
     rows = []
     for r in recordings.itertuples():
         base = dict(recording=r.recording, file=r.file, sender=r.sender, sent_at=r.sent_at)

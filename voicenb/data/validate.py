@@ -240,11 +240,12 @@ def _changed(root: Path, items: list[dict]):
         if (root / "dataset.json").exists(): yield _problem("changed", dict(file="dataset.json", row="dataset.json"), "not JSON")
         return
     sums = {x[66:]: x[:64] for x in mf.lines_of(root / "SHA256SUMS")[0]} if (root / "SHA256SUMS").exists() else {}
+    sums |= info.get("pages", {})
     for name, size in info.get("files", {}).items():
         path, at = root / name, dict(file=name, row="dataset.json")
         if not path.is_file(): yield _problem("changed", at, "it is gone")
         elif path.stat().st_size != size: yield _problem("changed", at, f"{path.stat().st_size:,} bytes, it had {size:,}")
-        elif name in sums and _hash(path) != sums[name]: yield _problem("changed", at, "other bytes than SHA256SUMS says")
+        elif name in sums and _hash(path) != sums[name]: yield _problem("changed", at, "other bytes than were written")
     if info.get("clips") not in (None, len(items)):
         yield _problem("changed", dict(file="dataset.json", row="dataset.json"), f"it says {info['clips']} clips, the table has {len(items)}")
 
@@ -262,6 +263,9 @@ def validate(source,  # a dataset's folder, its table, or a recordings or clips 
              allow: tuple = (),  # problems that are none here, such as same_text where sentences were read twice
              ) -> pd.DataFrame:  # problem, file, row, detail
     "What is wrong, a row a problem; an empty table is a clean dataset. Raises `ValueError` where there is no dataset to check"
+    for limit, value in dict(longest=longest, most=most).items():
+        if value <= 0: raise ValueError(f"{limit}={value:g}: nothing is that short; give a limit above 0")
+    if shortest < 0 or rate < 0: raise ValueError(f"shortest={shortest:g}, rate={rate:g}: give 0 or more")
     if unknown := set(allow) - set(PROBLEMS): raise ValueError(f"no problem is called {sorted(unknown)[0]!r}; there are {', '.join(PROBLEMS)}")
     folder = None
     if isinstance(source, pd.DataFrame): items, bad = _from_clips(source, audio) if "start" in source else _from_recordings(source)

@@ -7,6 +7,7 @@ __all__ = ['OTHERS', 'MOST', 'LISTEN', 'MEASURED', 'listened', 'embeddings', 'em
            'calibrate', 'scored', 'scored_per', 'thresholds', 'decide', 'speaker', 'plot_scores']
 
 # %% ../../nbs/data/13_verify.ipynb #8d949101
+import re
 from pathlib import Path
 
 import numpy as np
@@ -195,6 +196,8 @@ def thresholds(clips: pd.DataFrame,  # with `score`
     if "foreign" in clips: foreign = clips.foreign.dropna().to_numpy()
     t = calibrate(own, foreign, se.engine(engine, model)["levels"]) | dict(engine=se.revision(engine, model))
     if choice == "calibrated": return t
+    if isinstance(choice, str) and re.fullmatch(r"\s*[\d.]+\s*,\s*[\d.]+\s*", choice): choice = tuple(choice.split(","))
+    if not isinstance(choice, str) and (len(choice) != 2 or float(choice[0]) < float(choice[1])): raise ValueError(f"thresholds {choice!r}: give accept and review, such as 0.6,0.5")
     if isinstance(choice, str) and choice not in MEASURED:
         raise ValueError(f"no thresholds are called {choice!r}; take calibrated, {', '.join(MEASURED)}, or two numbers (accept, review)")
     accept, review = MEASURED[choice] if isinstance(choice, str) else map(float, choice)

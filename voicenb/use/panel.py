@@ -116,15 +116,17 @@ class _View(_Face):
     "The clips of the chosen filter, what was decided about them, and the one at hand"
 
     def _reload(self, recording: str | None = None):
-        "Look up in the log what holds: for the clips of one recording, or for all"
+        "Look up in the log what holds, for the clips of one recording or for all; an accept of other words than these no longer does"
         by = rv.by_recording(rv.read(self.log, warn=recording is None))
         for r in self.rows:
-            if recording in (None, r.recording): self.state[r.clip] = rv.covering(by[r.recording], r.start, r.end) if r.recording in by else {}
+            if recording not in (None, r.recording): continue
+            d = rv.covering(by.get(r.recording, []), r.start, r.end)
+            self.state[r.clip] = d | (dict(verdict="") if rv.outdated(d, r._asdict()) else {})
 
     def decided(self, row) -> str:
         "accept, reject, edit, or '' where nobody decided; a corrected text leaves a doubtful sound to be decided"
         d = self.state[row.clip]
-        return d.get("verdict") or ("edit" if d.get("text") and row.reason not in rv.SOUND else "")
+        return d["verdict"] or ("edit" if d["text"] and row.reason not in rv.SOUND else "")
 
     def _choose(self):
         "Show the clips of the chosen filter, from the first undecided one"
@@ -159,9 +161,9 @@ class _Drawn(_View):
         self.image.value = self.player.value = b""
         self.text.value = self.before = self.facts.value = ""
         if (r := self.row) is None: return ""
-        half = "the text; the sound is still open" if self.state[r.clip].get("text") else ""
+        half = "the text; the sound is still open" if self.state[r.clip]["text"] else ""
         self.facts.value = facts(r, self.doubts.loc[r.Index], self.decided(r) or half)
-        self.text.value = self.before = self.state[r.clip].get("text") or r.text_raw or r.text
+        self.text.value = self.before = self.state[r.clip]["text"] or r.text_raw or r.text
         try: sound = au.read(self.audio, r.recording, r.start, r.end)
         except au.AudioError as e: return str(e)
         self.player.autoplay, self.player.value, self.image.value = self.auto.value, wav(sound), picture(sound, getattr(r, "words", ()))
@@ -200,7 +202,7 @@ class _Acts(_Drawn):
         self.pressed = self.pressed[:-1]
         if last is None: return self._show("There is nothing to take back.")
         self._reload(last["recording"])
-        at = next((i for i, r in enumerate(self.view) if r.clip == last["clip"]), None)
+        at = next((i for i, r in enumerate(self.view) if r.recording == last["recording"] and rv.alike([last], r.start, r.end)), None)
         if at is not None: self.at = at
         self._show(f"Taken back: {last['action']}" + ("." if at is not None else f" of {last['clip']}, which is not shown here."))
 
