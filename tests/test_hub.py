@@ -78,7 +78,7 @@ def test_everything_arrives_in_one_commit(ready, hub):
     assert set(far) - {".gitattributes"} == local(ready / "ds5") and set(out["uploaded"]) == local(ready / "ds5")
     assert all(far[f] == (ready / "ds5" / f).read_bytes() for f in info["files"] if f not in publish.ABOUT)
     card = far["README.md"].decode()
-    assert "license: cc-by-nc-4.0" in card and "**Consent**: reference consent-" in card and "2025-03-01, private use: a voice for my family" in card and "López" not in card
+    assert "license: cc-by-nc-4.0" in card and "**Consent**: reference consent-" in card and "2025-03-01, private use" in card and "my family" not in card and "López" not in card
     assert f"{hub.url}/datasets/ana/voice" in card and "by-nc/4.0" in far["croissant.json"].decode() and f"v-{info['fingerprint']}" in card
     assert "a paper form" in (ready / "ds5" / "README.md").read_text(), "the folder itself stays as it is"
     assert out["message"].startswith(f"ana/voice v-{info['fingerprint']}: {len(info['files']) + 1} files uploaded, 0 removed")
@@ -271,7 +271,86 @@ def test_private_words_stop_a_push(ready, hub, tmp_path, exports):
 def test_speakers_are_names_too(ready, hub, tmp_path):
     table = clips(3, ready / "audio").assign(sender=["Marta Ruiz", "Bo", "Bo"])
     publish.dataset(table, ready / "audio", tmp_path / "ds")
-    assert "hold private words (name" in refused(ready, hub, folder=tmp_path / "ds", redacted=False, names=["Marta Ruiz", "Bo"])
+    for names in ((), ["Marta Ruiz", "Bo"]):
+        said = refused(ready, hub, folder=tmp_path / "ds", redacted=False, names=names)
+        assert "2 speakers go by names or numbers" in said and "Marta" not in said and hub.log == []
+    publish.dataset(table.assign(sender=["+49 170 1234567", "Bo", "Bo"]), ready / "audio", tmp_path / "ds")
+    assert "2 speakers go by" in refused(ready, hub, folder=tmp_path / "ds", redacted=False)
+    for n, ids in enumerate((["p225", "84", "1089"], ["SPEAKER_00", "SPEAKER_01", "unknown"], ["123456" + "ab" * 61, "f" * 128, "0" * 128])):
+        publish.dataset(table.assign(sender=ids, text=["rain", "some rain", "more rain"]), ready / "audio", tmp_path / "ds", speaker="sender")
+        assert push(ready, hub, folder=tmp_path / "ds", redacted=False, repo=f"ana/ids{n}")["uploaded"]
+    told = table.assign(text=["Marta said no", "yes", "no"], sender=["Marta Ruiz", "B1", "B1"])
+    publish.dataset(told, ready / "audio", tmp_path / "ds")
+    assert "1 clips hold private words (name" in refused(ready, hub, folder=tmp_path / "ds", redacted=False), "a speaker's name is looked for in the texts of all"
+
+
+def test_nothing_of_the_consent_but_its_reference_goes_up(ready, hub, tmp_path):
+    hb.record_consent(tmp_path / "c.json", "Ana López", "Ana López, +34 612 345 678: my voice", date="2025-03-01")
+    out = push(ready, hub, consent=tmp_path / "c.json", redacted=False)
+    sent = b"".join(v for k, v in hub.files("ana/voice").items() if not k.endswith((".wav", ".parquet", ".gz")))
+    assert all(x not in sent for x in (b"pez", "Ana".encode(), b"612 345", b"my voice")) and b"consent-" in sent and "no names were given" in out["message"]
+    assert "no names were given" not in push(ready, hub, redacted=False, names=["Marta"])["message"]
+    card = hub.files("ana/voice")["README.md"].decode()
+    assert "**Redactions**: numbers, addresses and 2 names were looked for in the texts before they were published; none were found" in card
+
+
+@pytest.mark.parametrize("facts, where", [(dict(name="Ana López"), "the title"), (dict(source="notes of Marta"), "the fact source of the card"), (dict(device="ask 612 345 678"), "the fact device of the card"),
+                                          (dict(collection="by ana@example.org"), "the fact collection of the card"), (dict(licence="ask Marta first"), "the fact licence of the card")])
+def test_title_and_card_are_searched(ready, hub, tmp_path, facts, where):
+    publish.dataset(clips(2, ready / "audio"), ready / "audio", tmp_path / "ds", **facts)
+    said = refused(ready, hub, folder=tmp_path / "ds", redacted=False, names=["Marta"], licence=facts.get("licence", "mit"))
+    assert f"ds/: {where} holds private words" in said and hub.log == []
+    assert push(ready, hub, folder=tmp_path / "ds")["uploaded"], "looked at, and it may stay"
+
+
+@pytest.mark.parametrize("exports", [("json",), ("parquet",)])
+def test_a_masked_text_does_not_go_up_with_its_sound(ready, hub, tmp_path, exports):
+    from voicenb.data import redact
+    table = clips(3, ready / "audio")
+    table.loc[0, "text"] = "call Marta on +34 612 345 678"
+    masked = redact.redact(table, redact.find(table, names=["Marta"]), mode="mask")
+    publish.dataset(masked, ready / "audio", tmp_path / "ds", exports=exports)
+    assert "1 texts are masked and their sound still says it" in refused(ready, hub, folder=tmp_path / "ds", redacted=False, names=["Marta"]) and hub.log == []
+
+
+def test_a_record_is_not_written_over_what_it_is_not(tmp_path):
+    path, made = tmp_path / "c.json", lambda p, **k: hb.record_consent(p, "Ana", "yes", **k)
+    told = made(path)
+    assert made(path, scope="public")["scope"] == "public", "a record that holds may be written anew"
+    for other in (json.dumps(told | dict(withdrawn="2026-01-01")), "my diary", "[]"):
+        path.write_text(other)
+        with pytest.raises(hb.HubError, match="c.json: exists and is not a record that can be written over") as e: made(path, scope="public")
+        assert path.read_text() == other and "\n" not in str(e.value)
+    for bad, said in ((".", "is a folder"), (tmp_path, "is a folder"), (tmp_path / "none" / "c.json", "there is no folder")):
+        with pytest.raises(hb.HubError, match=said): made(bad)
+    assert [p.name for p in tmp_path.iterdir()] == ["c.json"]
+
+
+def test_a_public_push_does_not_end_in_a_private_place(ready, hub):
+    push(ready, hub)
+    before = hub.files("ana/voice")
+    assert "is private, and a push does not change that" in refused(ready, hub, folder="ds6", private=False, consent=ready / "public.json") and hub.files("ana/voice") == before
+
+
+@pytest.mark.parametrize("page", ["README.md", "LICENSE", "croissant.json"])
+def test_a_page_that_was_edited_by_hand_is_not_replaced(ready, hub, tmp_path, page):
+    publish.dataset(clips(2, ready / "audio"), ready / "audio", tmp_path / "ds", licence="family only")
+    text = (tmp_path / "ds" / page).read_text()
+    (tmp_path / "ds" / page).write_text(text[:-1] + "!")
+    assert f"{page}: was changed by hand" in refused(ready, hub, folder=tmp_path / "ds") and hub.log == []
+
+
+@pytest.mark.parametrize("endpoint", ["foo", "ftp://x", "http://", "https:///x"])
+def test_an_endpoint_is_an_address(ready, hub, endpoint):
+    assert f"endpoint={endpoint}: not the http(s) address of a hub" in refused(ready, hub, endpoint=endpoint)
+
+
+def test_what_was_pushed_can_be_pushed_again(ready, hub, tmp_path):
+    push(ready, hub)
+    for name, data in hub.files("ana/voice").items():
+        (tmp_path / "down" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "down" / name).write_bytes(data)
+    assert push(ready, hub, folder=tmp_path / "down", repo="ana/copy")["uploaded"]
 
 
 def test_texts_that_cannot_be_checked(ready, hub, tmp_path):

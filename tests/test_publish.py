@@ -137,7 +137,7 @@ def test_the_card_says_what_is_unknown_and_what_is_known(made):
     head = yaml.safe_load(text.split("---")[1])
     assert "**Consent**: unknown" in text and "**Licence**: unknown" in text and head["license"] == "unknown"
     assert head["pretty_name"] == "Ana: la voz" and head["language"] == ["pt"] and [d["split"] for d in head["configs"][0]["data_files"]] == ["train", "validation", "test"]
-    assert "opus 16000 Hz mono x 5, opus 48000 Hz stereo x 1" in text and "| low_snr | -2 |" in text and "$" not in text
+    assert "opus 16000 Hz mono x 4, opus 48000 Hz stereo x 1" in text and "**Codec history**: opus 16000 Hz mono x 4" in text and "| low_snr | -2 |" in text and "$" not in text
     publish.dataset(clips, audio, out, name="Ana", consent="signed 2025-03-01", licence="CC-BY-4.0", verification="GE2E 0.75, EER 0.4 %")
     text = (out / "README.md").read_text(encoding="utf-8")
     assert "signed 2025-03-01" in text and yaml.safe_load(text.split("---")[1])["license"] == "cc-by-4.0" and "EER 0.4 %" in text
@@ -153,8 +153,8 @@ def recordings_of(n=6):
 # a label of the card -> what a whole run says there
 FIELDS = {
     "**Consent**": "reference consent-1", "**Licence**": "family only", "**Terms**": "LICENSE", "**Published at**": "https://example.org/ana/voice",
-    "**Source**": "voice messages", "**Upstream dataset**": "mozilla/common", "**Collection**": "6 recordings came in, 6 were kept from 2025-01 to 2025-06", "**Codec history**": "opus 16000 Hz mono x 6",
-    "**Device**": "a phone", "**Texts**": "asr 60%, gold 40%", "**Annotation**": "word times by forced alignment", "**Redactions**": "2 names",
+    "**Source**": "voice messages", "**Upstream dataset**": "mozilla/common", "**Collection**": "6 recordings came in, 6 could be used, 5 recordings are in the dataset; these were sent from 2025-01 to 2025-06", "**Codec history**": "opus 16000 Hz mono x 5",
+    "**Device**": "a phone", "**Texts**": "asr 60%, gold 40%", "**Annotation**": "word times by forced alignment; splits: every recording is in one split only", "**Redactions**": "2 names",
     "**Training and evaluation**": "train (6 clips) to learn from", "**Meant for**": "text-to-speech", "**Biases**": "gender: male 60%, female 40%", "**Personal and sensitive**": "a voice identifies",
     "| Who speaks: model, threshold, measured error |": "GE2E 0.75, EER 0.4 %", "| Speech of two people at once |": "kept ones have at most 3%", "| Recogniser |": "whisper small",
     "| Its mean log probability a word |": "median -0.30", "| Agreement with a second recogniser |": "median 0.93", "| Share decided by a person |": "42% (5 of 12 clips decided by a person",
@@ -194,6 +194,84 @@ def test_unknown_is_said_only_where_nobody_knows(made):
     assert {k for k, v in told.items() if v == "unknown"} == set("consent licence licence_link device verification reviewed".split())
 
 
+def card_of(made, clips=None, recordings=None, **facts):
+    "The page and its fields, of rows and facts"
+    table, audio, out = made
+    publish.dataset(table if clips is None else clips, audio, out, recordings=recordings, exports=("json",), **facts)
+    return (out / "README.md").read_text(encoding="utf-8"), json.loads((out / "dataset.json").read_text())["card"]["fields"]
+
+
+def head_of(text): return yaml.safe_load(text.split("---")[1])
+
+
+def test_the_funnel_counts_recordings_and_clips(made):
+    came = pd.concat([recordings_of(), recordings_of().iloc[:3].assign(recording=["x", "y", "rec0"], kept=False, reason=["damaged", "damaged", "duplicate"])], ignore_index=True)
+    text, told = card_of(made, recordings=came)
+    files, cut = told["funnel"].split("Clips:")
+    assert files.startswith("Recordings:") and "| in | 9 |" in files and "| damaged | -2 |" in files and "| duplicate | -1 |" in files and "| kept | 6 |" in files
+    assert "| in | 12 |" in cut and "| low_snr | -2 |" in cut and told["funnel"] in text
+    assert told["collection"] == "9 recordings came in, 6 could be used, 5 recordings are in the dataset; these were sent from 2025-01 to 2025-06"
+    assert "Recordings:" not in card_of(made)[1]["funnel"]
+
+
+def test_months_and_codecs_are_those_of_the_dataset(made):
+    later = recordings_of().assign(sent_at=pd.to_datetime(["2025-03-01"] * 4 + ["2031-01-01", "2025-03-02"]))
+    extra = recordings_of(2).assign(recording=["p", "q"], rate=8_000, sent_at=pd.to_datetime(["1999-01-01", "2031-01-01"]))
+    told = card_of(made, recordings=pd.concat([later, extra], ignore_index=True))[1]
+    assert told["collection"].endswith("sent in 2025-03") and told["codecs"] == "opus 16000 Hz mono x 5"
+
+
+def test_an_unknown_source_is_not_called_original(made):
+    assert "source_datasets" not in head_of(card_of(made)[0])
+    assert head_of(card_of(made, corpus="none")[0])["source_datasets"] == ["original"] == head_of(card_of(made, recordings=recordings_of())[0])["source_datasets"]
+
+
+def test_what_is_said_of_splits_is_counted(made):
+    clips = made[0]
+    assert "every recording is in one split only; every text is in one split only." in card_of(made)[0].lower()
+    shared = clips.assign(text=["One text.", "one text"] * 6, split=["train", "test"] * 6)
+    text, told = card_of(made, shared)
+    assert told["sides"] == "5 of 5 recordings are in more than one split; 1 of 1 texts are in more than one split." and told["sides"] in text and "one side" not in text
+    assert "splits: 5 of 5 recordings are in more" in told["annotation"] and "whole recordings" not in text
+    assert card_of(made, clips.assign(split="train"))[1]["sides"] == "All clips are in one split."
+    assert card_of(made, full(clips))[1]["sides"].endswith("2 of 2 speakers are in more than one split.")
+
+
+def test_a_speaker_check_is_only_told_of_where_it_ran(made):
+    bare = made[0].drop(columns=["score", "level"])
+    assert card_of(made, bare)[1]["overlap"] == "no overlap detector was run" == card_of(made, bare.assign(score=np.nan, level=""))[1]["overlap"]
+    assert "speaker check" in card_of(made)[1]["overlap"]
+    some = made[0].assign(overlap=[np.nan, .1] * 6)
+    assert card_of(made, some)[1]["overlap"] == "measured in 5 of 10 clips; 0 clips are out for it, the kept ones have at most 10%"
+
+
+def test_the_share_that_people_decided_leaves_out_what_nobody_can_decide(made):
+    from voicenb.core.table import decided
+    notes = made[0].assign(review=["accept", "reject", "edit", "again"] + [""] * 8)
+    notes.loc[1, ["kept", "reason"]] = False, "rejected_by_person"
+    others = notes.assign(clip="o" + notes["clip"], recording="o" + notes.recording, kept=False, reason="other_sender", review="")
+    both = pd.concat([notes, others, others.assign(clip="d" + notes["clip"], reason="damaged")], ignore_index=True)
+    assert decided(both) == (dict(accept=1, edit=1, reject=1), 12)
+    assert card_of(made, both)[1]["reviewed"] == "25% (3 of 12 clips decided by a person: accept 1, edit 1, reject 1)"
+    assert decided(made[0]) == ({}, 12) and card_of(made)[1]["reviewed"] == "unknown"
+
+
+def test_who_wrote_the_texts_is_not_made_up(made):
+    clips = made[0].assign(text_source="gold")
+    who = lambda *a, **k: head_of(card_of(made, *a, **k)[0])["annotations_creators"]
+    assert who(clips) == ["found"] and who(clips, recordings_of().assign(up_votes=[2, 0] * 3, down_votes=0)) == ["crowdsourced"]
+    assert who(clips, recordings_of().assign(up_votes=0, down_votes=0)) == ["found"]
+    assert who(clips.assign(review="edit", text_source="user")) == ["expert-generated"] and who(clips.assign(text_source="asr")) == ["machine-generated"]
+
+
+def test_nothing_found_is_not_nobody_looked(made):
+    from voicenb.data import card
+    clips = made[0]
+    assert card_of(made)[1]["redactions"] == card.NOT_NOTED
+    assert card.redactions(clips[clips.kept], clips, "the names of 3 people, and numbers") == "looked for the names of 3 people, and numbers: none found"
+    assert card_of(made, clips.assign(reason=clips.reason.replace("low_snr", "private")))[1]["redactions"] == "2 clips with names or numbers are left out"
+
+
 def test_every_fact_is_explained_and_used():
     note = (ROOT / "data_cards" / "README.md").read_text()
     for fact in publish.FACTS: assert f"`{fact}`" in note and f"${fact}" in publish.template(), fact
@@ -203,6 +281,9 @@ def test_the_licence_in_the_hubs_words():
     from voicenb.data.card import licensing
     assert licensing("CC-BY-NC-SA-4.0") == dict(license="cc-by-nc-sa-4.0", license_link="https://creativecommons.org/licenses/by-nc-sa/4.0/", license_details="CC-BY-NC-SA-4.0")
     assert licensing("Nur für die Familie!", "https://example.org/t")["license_name"] == "nur-f-r-die-familie" and licensing("Nur", "https://example.org/t")["license_link"] == "https://example.org/t"
+    for known in ("cc-by-3.0", "cc-by-sa-3.0", "odc-by", "cdla-permissive-2.0", "gpl-3.0"): assert licensing(known)["license"] == known and "license_name" not in licensing(known)
+    assert licensing("CC BY 4.0") == dict(license="cc-by-4.0", license_link="https://creativecommons.org/licenses/by/4.0/", license_details="CC BY 4.0")
+    assert licensing("CC0")["license"] == "cc0-1.0" and licensing("Apache 2.0")["license"] == "apache-2.0" and licensing("CC BY")["license"] == "other"
     assert licensing("unknown") == dict(license="unknown") and licensing("!!!")["license_name"] == "terms"
 
 
@@ -298,6 +379,14 @@ def test_other_facts_change_the_pages_and_nothing_else(made):
     assert sorted(said) == ["LICENSE", "README.md", "croissant.json", "dataset.json"] and hashes(out) == before and b"reference 7" in said["README.md"]
     again = json.loads(said["dataset.json"])
     assert again["fingerprint"] == info["fingerprint"] and again["files"]["README.md"] == len(said["README.md"]) and publish.restate(out)["README.md"] == (out / "README.md").read_bytes()
+
+
+def test_another_licence_drops_the_old_terms(made):
+    clips, audio, out = made
+    publish.dataset(clips, audio, out, licence="my terms", licence_link="https://example.org/terms")
+    link = lambda **k: head_of(publish.restate(out, **k)["README.md"].decode())["license_link"]
+    assert link(licence="cc-by-4.0") == "https://creativecommons.org/licenses/by/4.0/" and link(licence="other words") == "LICENSE"
+    assert link() == link(licence="My terms") == "https://example.org/terms" and link(licence="mit", licence_link="https://example.org/mit") == "https://example.org/mit"
 
 
 def test_card_templates_are_equal():

@@ -98,6 +98,31 @@ def test_spoken_numbers_are_found(language, phone):
         assert at[0][1] - at[0][0] >= len(said), (text, at)
 
 
+LEAKS = [("en", "555–123–4567"), ("en", "612.345.678"), ("es", "612.345.678"), ("en", "2125551000"), ("en", "5550001000"), ("es", "600 123 000"), ("pt", "912 345 000"), ("en", "555,123,4567"),
+         ("en", "555_123_4567"), ("en", "X1234567"), ("en", "+1 (555) 123‑4567"), ("es", "12.345.678"), ("de", "15552012"), ("en", "55–51-23–45"), ("ar", "رقمي0791234567"), ("en", "5551234567"), ("en", "06, 12, 34, 56, 78")]
+
+
+@pytest.mark.parametrize("language, number", LEAKS)
+def test_a_number_is_found_however_it_is_written(language, number):
+    for raw in (f"call {number}", f"{number}!", f"tel:{number},5 days", f"call me,{number} tonight"):
+        at = rd.search(raw, (), language)
+        digits = lambda s: re.sub(r"\D", "", s)
+        assert any(digits(number) in digits(raw[a:b]) for a, b, _ in at), (raw, at)
+        clips = pd.DataFrame(dict(clip=["a"], text_raw=[raw], text=[normalise(raw, language)], language=[language]))
+        assert set(rd.find(clips).column) == {"text_raw", "text"}
+
+
+@pytest.mark.parametrize("raw", ["$1,234,567", "1.234.567 €", "12 345 678 dollars", "100.000.000 people", "1, 2, 3, 4, 5, 6, 7", "15, 20, 25 minutes", "in 2019, 2020, 2021", "1.000,50", "123456.5%", "300 000 km", "the 123,456 of 2024"])
+def test_amounts_are_no_numbers_of_people(raw): assert not rd.search(raw, ()), raw
+
+
+@pytest.mark.parametrize("who", ["Al", "Le", "Abu", "San", "Mo", "Bin", "Del"])
+def test_a_name_that_is_a_particle_elsewhere(who):
+    for text in (f"then {who} came and left", f"{who} came"): assert [text[a:b] for a, b, _ in rd.search(text, [who])] == [who]
+    assert not rd.search(f"then {who.lower()} came", [who]) and not rd.search(f"the {who} Nowhere", [f"Zed {who} Lopez"])
+    assert not rd.search("You and the unknown me", ["You", "unknown", "me", "the"])
+
+
 def test_words_that_only_look_like_names():
     assert not rd.search("I will go. Annan, Zoe-like? pricing, Annapolis", ["Will", "Anna", "Pric"], "en")
     assert [t for t in ("Mark came", "mark it") if rd.search(t, ["Mark Twain"], "en")] == ["Mark came"]

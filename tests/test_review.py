@@ -250,6 +250,7 @@ def test_what_each_decision_covers(folder, clips):
     assert review.listened(review.lay(clips, log)) == "4 of 5 clips were decided by a person (accept 2, edit 1, reject 1)"
     gone = tb.mark(out, out["clip"] == clips["clip"][4], "unalignable")
     assert review.listened(gone) == "1 of 4 clips were decided by a person (accept 1, edit 0, reject 0)", "nobody can decide about what no ear can overrule"
+    assert sorted(tb.JUDGED) == sorted([*review.SOUND, *review.TEXT, *review.WORDLESS, "rejected_by_person"]), "each can be overruled by a rule of its own"
     assert review.listened(clips) == review.listened(review.lay(clips, None)) == "0 of 5 clips were decided by a person"
     assert review.lay(clips, None).drop(columns="review").equals(clips) and set(review.lay(clips, None).review) == {""}
 

@@ -106,6 +106,21 @@ from 1990-95 -> from nineteen ninety to ninety five
 9am - 5pm -> nine AM to five PM
 5th St. today -> fifth Street today
 20-year-old -> twenty year-old
+at 9 p.m. She left. -> at nine PM. She left.
+at 9 p.m. Monday -> at nine PM Monday
+we met at 9 p.m. -> we met at nine PM.
+25:30 -> twenty five thirty
+4:3 and 16:9 -> four to three and sixteen to nine
+Genesis 1:1 -> Genesis one one
+a 6' man is 6' tall -> a six foot man is six feet tall
+a 15" laptop -> a fifteen inch laptop
+She said "I have 15" and left -> She said I have fifteen and left
+10 m/s -> ten meters per second
+call 2125551234 -> call two one two five five five one two three four
+2125551234 people, $2125551234 -> two billion one hundred and twenty five million five hundred and fifty one thousand two hundred and thirty four people, two billion one hundred and twenty five million five hundred and fifty one thousand two hundred and thirty four dollars
+C# and F# -> C sharp and F sharp
+1.5M views, 2K followers -> one point five million views, two thousand followers
+100s of people -> hundreds of people
 """,
 "es": """
 21 años -> veintiún años
@@ -161,6 +176,17 @@ tengo 1 perro y 1 casa -> tengo un perro y una casa
 número 1 gana -> número uno gana
 en 2021 personas -> en dos mil veintiuno personas
 15.30 h -> quince y treinta
+21 mil personas, 31 mil -> veintiún mil personas, treinta y un mil
+200 mil mujeres -> doscientas mil mujeres
+2021 personas -> dos mil veintiuna personas
+1er. piso -> primer piso
+911234567 -> nueve uno uno dos tres cuatro cinco seis siete
+600000000 -> seiscientos millones
+1/4 kg, 3/4 kg -> un cuarto de kilo, tres cuartos de kilo
+3/4 partes -> tres cuartas partes
+cap. IV del s. XX -> capítulo cuatro del siglo veinte
+10 m/s -> diez metros por segundo
+a las 8.30 -> a las ocho y treinta
 """,
 "fr": """
 71, 80, 81, 91, 99 -> soixante et onze, quatre vingts, quatre vingt un, quatre vingt onze, quatre vingt dix neuf
@@ -201,6 +227,11 @@ n° 5 -> numéro cinq
 l'été, aujourd’hui -> l'été, aujourd'hui
 1€50 -> un euro cinquante
 M. et Mme Roy -> Monsieur et Madame Roy
+bd. Voltaire -> boulevard Voltaire
+au XIXe s. en France -> au dix neuvième siècle en France
+Elisabeth II -> Elisabeth deux
+1/4 h -> un quart d'heure
+l'11 -> l'onze
 """,
 "de": """
 1 -> eins
@@ -246,6 +277,23 @@ des 20. Jahrhunderts -> des zwanzigsten Jahrhunderts
 1 Mio. € -> eine Million Euro
 habe 1 Hund und 1 Katze -> habe ein Hund und eine Katze
 Platz 1 Deutschland -> Platz eins Deutschland
+vom 1. bis 3. Mai -> vom ersten bis dritten Mai
+bis 5. Juni, ab 1. Januar, seit 2. März -> bis fünften Juni, ab ersten Januar, seit zweiten März
+am 5. und 6. Mai -> am fünften und sechsten Mai
+von 1 bis 5. -> von eins bis fünf.
+1x täglich, 2x im Monat -> einmal täglich, zweimal im Monat
+in den 1920ern, in den 90ern -> in den neunzehnhundertzwanzigern, in den neunzigern
+1 Haus steht -> ein Haus steht
+Da steht 1 Auto -> Da steht ein Auto
+mit 1 Freund -> mit einem Freund
+es steht 3 zu 1 -> es steht drei zu eins
+Kapitel 1 Einleitung -> Kapitel eins Einleitung
+Mein 1. Auto, meine 1. Frau, in seinem 3. Buch -> Mein erstes Auto, meine erste Frau, in seinem dritten Buch
+unser 1. Kind, eurem 2. Kind -> unser erstes Kind, eurem zweiten Kind
+Hauptstr. 12, Goethestr. 5 -> Hauptstraße zwölf, Goethestraße fünf
+im 19. Jh. lebte -> im neunzehnten Jahrhundert lebte
+Mitte des 19. Jh. lebte -> Mitte des neunzehnten Jahrhunderts lebte
+4:3 -> vier zu drei
 """,
 "it": """
 3, 23, 33, 103 -> tre, ventitré, trentatré, centotré
@@ -285,6 +333,15 @@ S. Pietro e Sig. Rossi -> San Pietro e Signor Rossi
 perché, città, è -> perché, città, è
 ho 1 cane e 1 casa -> ho un cane e una casa
 118 -> centodiciotto
+ore 8.30, delle 17.45, alle 9.00 -> ore otto e trenta, delle diciassette e quarantacinque, alle nove
+alle 9.00-13.30 -> alle nove a tredici e trenta
+costa 8.30 euro, alle 8.75 -> costa otto virgola trenta euro, alle otto virgola settantacinque
+Ho 1 zaino, 1 amico -> Ho uno zaino, un amico
+prendi 1 arancia -> prendi un'arancia
+21enne, 18enne, 23enni, 26enne -> ventunenne, diciottenne, ventitreenni, ventiseienne
+l'8 marzo, dell'80% -> l'otto marzo, dell'ottanta per cento
+1/4 d'ora, 1/4 h -> un quarto d'ora, un quarto d'ora
+nel XX sec. a Roma -> nel ventesimo secolo a Roma
 """,
 "pt": """
 2 horas, 2 dias -> duas horas, dois dias
@@ -324,6 +381,14 @@ Maria II -> Maria segunda
 60 % -> sessenta por cento
 coração, não, avó -> coração, não, avó
 tenho 1 gato e 1 casa -> tenho um gato e uma casa
+às 8.30 -> às oito e trinta
+das 8.30 às 9.45 -> das oito e trinta às nove e quarenta e cinco
+2 mil mulheres, 2000 pessoas -> duas mil mulheres, duas mil pessoas
+em 2021 pessoas -> em dois mil e vinte e um pessoas
+200 mil mulheres, 2 mil homens -> duzentas mil mulheres, dois mil homens
+quero 1 maçã -> quero uma maçã
+Séc. XX -> Século vinte
+1/4 hora -> um quarto de hora
 """,
 "ar": """
 3 ساعات -> ثلاث ساعات
@@ -369,6 +434,19 @@ tenho 1 gato e 1 casa -> tenho um gato e uma casa
 نعم۔ لا؛ ربما، طيب؟ -> نعم. لا; ربما، طيب؟
 ٢٠٢٤/٥/٣ -> الثالث من مايو ألفين وأربعة وعشرين
 بـ20 دولار -> بعشرين دولار
+2020م -> ألفان وعشرون ميلادي
+500م، سباق 1500م -> خمسمئة متر، سباق ألف وخمسمئة متر
+ولد عام 570م -> ولد عام خمسمئة وسبعين ميلادي
+1445هـ -> ألف وأربعمئة وخمسة وأربعون هجري
+12/9/1445هـ -> الثاني عشر من رمضان ألف وأربعمئة وخمسة وأربعين هجري
+في عام 2021 -> في عام ألفين وواحد وعشرين
+سنة 1998م -> سنة ألف وتسعمئة وثمان وتسعين ميلادية
+مع 20 يوما، خلال 20 يوما، لمدة 20 يوما -> مع عشرين يوما، خلال عشرين يوما، لمدة عشرين يوما
+ب 20 -> ب عشرين
+القرن 21، في القرن 21 -> القرن الحادي والعشرون، في القرن الحادي والعشرين
+2 دولار، مع 2 دولار، 2 سيارة -> دولاران، مع دولارين، سيارتان
+18 بنتا -> ثماني عشرة بنتا
+1 مايو 2020 -> الأول من مايو ألفين وعشرين
 """,
 "es-mx": "$1,020.50 -> mil veinte pesos con cincuenta centavos\n3.5 km -> tres punto cinco kilómetros", "es-ar": "$20 -> veinte pesos\n$1.500 -> mil quinientos pesos", "es-co": "$20.000 -> veinte mil pesos",
 "pt-br": "16 -> dezesseis\nR$ 2 bilhões -> dois bilhões de reais\n5 km -> cinco quilômetros\n(11) 91234-5678 -> um um nove um dois três quatro cinco seis sete oito",

@@ -149,7 +149,7 @@ def test_sounds_that_were_changed_after_publishing(ours):
     x[9_000:9_400] = x[5_000:5_400]
     (ours / "wavs" / "rec1_0.wav").write_bytes(x)
     problems = validate(ours)
-    assert {("changed", "wavs/rec1_0.wav"), ("lists_differ", "rec1_0")} <= set(zip(problems.problem, problems.file)) and "other bytes than SHA256SUMS says" in set(problems.detail)
+    assert {("changed", "wavs/rec1_0.wav"), ("lists_differ", "rec1_0")} <= set(zip(problems.problem, problems.file)) and "other bytes than were written" in set(problems.detail)
     (ours / "dataset.json").write_text("{")
     assert "not JSON" in set(validate(ours, language="en").detail)
 
@@ -188,3 +188,14 @@ def test_the_exit_code(theirs, tmp_path):
     r = subprocess.run([*args, "-p", "name=bad"], capture_output=True, text=True)
     assert r.returncode == 1 and "1 problem in 1 row: missing 1" in r.stdout
     assert pd.read_csv(tmp_path / "reports" / "bad" / "problems.csv")[["problem", "row"]].to_numpy().tolist() == [["missing", "metadata.csv:2"]]
+
+
+@pytest.mark.parametrize("limit", [dict(longest=-1), dict(longest=0), dict(most=0), dict(shortest=-.1), dict(rate=-8_000)])
+def test_a_limit_that_nothing_meets_is_refused(ours, limit):
+    with pytest.raises(ValueError, match=f"{next(iter(limit))}={next(iter(limit.values())):g}"): va.validate(ours, **limit)
+
+
+def test_a_card_that_was_edited_is_told_of(ours):
+    page = (ours / "README.md").read_text(encoding="utf-8")
+    (ours / "README.md").write_text(page.replace("unknown", "unknowm", 1), encoding="utf-8")
+    assert ("changed", "README.md") in set(zip((found := va.validate(ours)).problem, found.file))

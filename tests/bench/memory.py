@@ -42,7 +42,8 @@ def sampled(what: str):
             base = originals.get(name[:12] + "0000", known.iloc[:0])
             if what in ("masters", "speech"): parts.append(renamed(base, name[12:]))
             else: parts.append(rows.reset_index(drop=True).assign(**{c: base[c].array for c in MAKES[what]}))
-        return pd.concat(parts, ignore_index=True)
+        out = pd.concat(parts, ignore_index=True)
+        return out.assign(detail=out.detail.fillna("")) if "detail" in out else out
     some.__qualname__ = some.__name__ = what
     return stage(by="recording", uses=STAGES[what].stage["uses"])(some)
 

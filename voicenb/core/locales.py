@@ -90,7 +90,7 @@ LOCALES["es"] = dict(n2w="es", decimal=",", group=".", point="coma", minus="meno
                    "Av.": "Avenida", "Avda.": "Avenida", "C/ A": "Calle", "c/ A": "calle", "EE. UU.": "Estados Unidos", "EE.UU.": "Estados Unidos", "EEUU": "Estados Unidos",
                    "p. ej.": "por ejemplo", "p.ej.": "por ejemplo", "pág. 1": "página", "págs. 1": "páginas", "pág.": "página", "págs.": "páginas", "tel.": "teléfono",
                    "Tel.": "Teléfono", "aprox.": "aproximadamente", "etc.": "etcétera", "núm.": "número", "n.º": "número", "N.º": "Número", "nº": "número",
-                   "Nº": "Número", "cap. 1": "capítulo", "Cap. 1": "Capítulo", "vol. 1": "volumen", "art. 1": "artículo", "s. I": "siglo", "S. I": "Siglo", "Gral.": "General", "Lic.": "Licenciado", "Ing. A": "Ingeniero", "a. C.": "antes de Cristo",
+                   "Nº": "Número", "p. 1": "página", "pp. 1": "páginas", "cap. 1": "capítulo", "Cap. 1": "Capítulo", "vol. 1": "volumen", "art. 1": "artículo", "s. I": "siglo", "S. I": "Siglo", "Gral.": "General", "Lic.": "Licenciado", "Ing. A": "Ingeniero", "a. C.": "antes de Cristo",
                    "d. C.": "después de Cristo", "a.C.": "antes de Cristo", "d.C.": "después de Cristo", "depto.": "departamento", "Dpto.": "Departamento"})
 
 # %% ../../nbs/core/03b_locales.ipynb #39381157

@@ -69,6 +69,7 @@ def decades(t, L):
     "1990s, '80s, los 90s, die 90er, gli anni '80."
     base, lang = L["base"], L["language"]
     plural = lambda w: w[:-1] + "ies" if w.endswith("y") else w + "s"
+    if base == "en": t.sub(r"(?<!\w)(100|1000)s(?= of\b)", lambda m: "hundreds" if m[1] == "100" else "thousands")
     if base == "en": t.sub(r"(?<!\w)'?((?:1[1-9]|20)?\d0)'?s\b", lambda m: plural(number(m[1], lang)))
     if base in ("es", "pt", "it", "fr"): t.sub(r"(?<!\w)'?(\d0)'?s\b|(?<!\w)'(\d0)\b", lambda m: cardinal(int(m[1] or m[2]), lang))
     if base == "de": t.sub(r"(?<!\w)'?((?:1[1-9]|20)?\d0)er(n?)\b", lambda m: f"{year(int(m[1]), lang)}er{m[2]}")
@@ -117,7 +118,7 @@ _ES_ENDS = "er|ro|ra|do|da|to|ta|mo|ma|vo|va|no|na"
 _ORDINAL = dict(en=r"\b(\d[\d,]*)(st|nd|rd|th|ST|ND|RD|TH)\b", es=rf"(\d+)\.?(º|ª|°(?=\s[a-zñ])|(?:{_ES_ENDS})\b)(?:(?<=er)\.(?=\s\w))?", pt=r"(\d+)\.?(º|ª|°(?=\s[a-zç]))",
                 it=r"(\d+)(º|ª|°(?=\s[a-z]))", fr=r"(\d+)(ers?|res?|ères?|èmes?|emes?|ièmes?|es?|ndes?|nds?)\b")
 _GERMAN = r"\b({article})\s(\d{{1,3}})\.(?!\d)|(?<![\w.,:])(?:\b({bare})\s)?(\d{{1,3}})\.(?=\s(?:{months}|[a-zäöü]))"
-_MINE = "(?:[MmDdSsKk]?ein|[Ii]hr|[Uu]nser|[Ee]u[e]?r)(?:e[nmrs]?)?"
+_MINE = "(?:(?:[MmDdSsKk]e|[Ee])in|[Ii]hr|[Uu]nser|[Ee]ue?r)(?:e[nmrs]?)?"
 
 _DIE = "Klasse Etage Liga Stunde Runde Woche Auflage".split()
 _DAS = "Jahrhundert Semester Kapitel Lebensjahr Mal Spiel Auto Haus Kind Buch Jahr Tor Rad Bier Date Album Treffen".split()
@@ -136,7 +137,7 @@ def ordinals(t, L):
         same = word or (re.search(rf"\b({ARTICLE}|{BARE})\s(?:\d{{1,3}}\.(?:,|\s(?:und|oder|bis|sowie))\s)+$", t.before(m)) or ("", ""))[1]     # am 5. und 6. Mai
         return f"{word and word + ' '}{german_nth(int(m[2] or m[4]), same)}"
     def mine(m):
-        end = "" if m[1][-1] == "e" else "n" if re.search("e[nmrs]$", m[1][3:]) else "s" if m[3] in _DAS or re.fullmatch("[a-zäöü]+es", m[3]) else "r"
+        end = "" if m[1][-1] == "e" else "n" if re.search("e[nmrs]$", re.sub("(?i)^(unser|eue?r)", "", m[1])) else "s" if m[3] in _DAS or re.fullmatch("[a-zäöü]+es", m[3]) else "r"
         return f"{m[1]} {ordinal(int(m[2]), lang)}{end}"
     if base == "en": t.sub(r"(?<=\d(?:st|nd|rd|th))\s?[-–]\s?(?=\d)", f" {L['to']} ")
     if base == "de":
@@ -146,6 +147,7 @@ def ordinals(t, L):
     elif base in _ORDINAL: t.sub(_ORDINAL[base], word)
     if base == "it": t.sub(r"(?<!\w)(\d{1,3})(?=enn[ei]\b)", lambda m: re.sub("(?<!se)[aeio]$", "", cardinal(int(m[1]), lang).replace("é", "e!")).replace("!", ""))
 
+# %% ../../nbs/core/03g_measures.ipynb #5bf0013a
 def _sums(t, L):
     "What stands between two numbers: from to, times, minus, less than; a colon is no pause there."
     def span(m):
@@ -153,7 +155,8 @@ def _sums(t, L):
         since = a == 4 and b == 2 and int(m[1][2:]) < int(m[3])                                 # 1990-95
         down = not since and (m[1][0] == "0" or int(m[1]) >= int(m[3]) or b - a > 1)
         return [(m[1], a), (" " if down else f" {L['to']} ", len(m[0]) - a - b), (m[3], b)]
-    t.sub(r"(?<=\d):(?=\d(?!\d))", f" {dict(de='zu').get(L['base'], L['to'])} ")
+    verse = lambda m: L["base"] == "en" and re.search(r"[A-Z]\w+\s\d+$", t.before(m))          # Genesis 1:1
+    t.sub(r"(?<=\d):(?=\d(?!\d))", lambda m: " " if verse(m) else f" {dict(de='zu').get(L['base'], L['to'])} ")
     t.sub(r"(?<=\d):(?=\d)", " ")
     if L["base"] == "de": t.sub(r"(?<![\w.,])(\d{1,3})\s?[x×](?!\w|\s?\d)", lambda m: cardinal(int(m[1]), "de", noun=True) + "mal")
     t.sub(r"(?<=\d)\s-\s(?=\d[\d.,]*\s*=)", f" {L['minus']} ")
@@ -163,8 +166,7 @@ def _sums(t, L):
     t.sub(r"(?<![\w.,-])(\d{1,4})(\s?)[–-]\2(\d{1,4})(?![\d-]|[.,]\d)", span)
     t.sub(r"(?<![\w.,-])(\d+[.,]\d+)\s?[–-]\s?(?=\d+[.,]\d)", lambda m: [(m[1], len(m[1])), (f" {L['to']} ", len(m[0])-len(m[1]))])
 
-_ATTACHED = re.compile(r"(?<!\w)[وفبلك]$")
-_OF = re.compile(r"(?<!\w)(?:[بلك]\s*|[وف]?(?:من|إلى|في|على|عن|منذ|حتى|بعد|قبل|حوالي|مع|خلال|ل?مدة|بين|نحو|قرابة|طوال|دون|عند|فوق|تحت|[بل]?(?:ال)?(?:عام|سنة))\s+)$")
+_MANY = r"(?:tall|wide|long|deep|high|thick|apart|across|away|by|and|or|to|of|from|in|on|at|is|was|are)\b"
 
 def _english(t, n):
     "6' man, 15\" laptop, 1.5M views: a mark, or a letter for a scale, right behind a number."
@@ -172,12 +174,15 @@ def _english(t, n):
     def length(m):
         inches = m[2] == '"'
         if len(re.findall(r'(?<!\d)"' if inches else r"(?<!\w)'", t.text[max(0, m.start()-200):m.start()])) % 2: return None    # it closes a quotation
-        many = m[1] != "1" and not re.match(r"[a-z]{2}", t.behind(m)) or re.match(_MANY, t.behind(m)) and m[1] != "1"
+        many = m[1] != "1" and bool(re.match(rf"{_MANY}|(?![a-z]{{2}})", t.behind(m)))              # a noun behind it: a six foot man
         return f"{number(m[1], noun=True)} {('inch', 'inches')[many] if inches else ('foot', 'feet')[many]} "
     t.sub(rf"(?<![\w'.,])({n})(['\"])(?![\w'\"])", length)
     t.sub(rf"(?<![\w.,])({n})\s?(M|bn)(?!\w)|(?<![\w.,])({n})([kKB])(?=\s(?!videos|screens|monitors)(?:[a-z]+s|people)\b)",
           lambda m: f"{number(m[1] or m[3], noun=True)} {dict(M='million', b='billion', B='billion').get((m[2] or m[4])[0], 'thousand')}")
-_MANY = r"(?:tall|wide|long|deep|high|thick|apart|across|away|by|and|or|to|of|from|in|on|at|is|was|are)\b"
+
+# %% ../../nbs/core/03g_measures.ipynb #02c4b0ea
+_ATTACHED = re.compile(r"(?<!\w)[وفبلك]$")
+_OF = re.compile(r"(?<!\w)(?:[بلك]\s*|[وف]?(?:من|إلى|في|على|عن|منذ|حتى|بعد|قبل|حوالي|مع|خلال|ل?مدة|بين|نحو|قرابة|طوال|دون|عند|فوق|تحت|[بل]?(?:ال)?(?:عام|سنة))\s+)$")
 
 def measures(t, L):
     "Ranges, degrees and units behind a number."
@@ -203,8 +208,6 @@ def _one_of(kind, word, before, L):
     if L["base"] == "de" and _DATIVE.search(before): return ("einer " if kind == "f" else "einem ") + word
     return f"{cardinal(1, L['language'], kind == 'f', True)} {word}"
 
-_YEAR = r"(?:\b(?:[Ee][nm]|[Dd]esde|año|ano|{months})(?: del?)?\s)$"
-
 def _arabic(t, m, L):
     "A number that is left, with its noun, behind its preposition."
     before, fix, n, gap, word = t.before(m), m[1] or "", m[2], m[3] or "", m[4] or ""
@@ -212,12 +215,15 @@ def _arabic(t, m, L):
     kind = gender(word, int(whole), "ar") if word and not decimals and len(whole) < 16 else ""
     plain = [noun[0] for noun in (*L["nouns"].values(), *L["money"].values())]
     forms = next((f for f in plain if f.split("/")[0] == word), "") or (word.endswith("ة") and f"{word}/{word[:-1]}تان") or (word in _DUAL and f"{word}/{word}ان")
-    of = _OF.search(before)
+    of = _OF.search(before) or re.search(rf"(?<!\w)(?:{'|'.join(L['months'])})\s$", before)
     if n == "2" and forms and not fix: said = re.sub("ان$", "ين", forms.split("/")[1]) if of else forms.split("/")[1]
     elif kind and not fix and int(whole) != 2: said = counted(int(whole), "/".join([word]*4 + [kind]))
     else: said = number(fix + n, "ar", feminine=bool(re.search(r"سنة\s$", before))) + gap + word
     return ("" if _ATTACHED.search(before) else " ") + (oblique(said) if of else said)
 _DUAL = "يوم شهر عام رجل شخص كتاب ولد بنت طفل بيت".split()
+
+# %% ../../nbs/core/03g_measures.ipynb #ead8051b
+_YEAR = r"(?:\b(?:[Ee][nm]|[Dd]esde|año|ano|{months})(?: del?)?\s)$"
 
 def rest(t, L):
     "Every number that is left, then symbols."
@@ -225,14 +231,14 @@ def rest(t, L):
     def say(m):
         if base == "ar": return _arabic(t, m, L)
         n, gap, word, before = m[2], m[3] or "", m[4] or "", t.before(m)
+        glue = "" if base in ("it", "fr") and re.search(r"[^\W\d_]'$", before) else " "                                 # l'8 marzo
         whole, decimals = parts(n, lang)
         if base in ("es", "pt") and word == "mil" and not decimals and 0 < int(whole) < 1000:                            # 200 mil mujeres
             kind = gender(re.match(r"[^\W\d_]*", t.behind(m))[0] or "_", 2, lang)
             return f" {(L['minus'] if m[1] == '-' else L['plus']) + ' ' if m[1] else ''}{cardinal(int(whole)*1000, lang, kind == 'f', True)} "
         dated = base in ("es", "pt") and re.fullmatch(r"(?:19|20)\d\d", n) and (word.lower() not in L["feminine"] + L["masculine"] or re.search(year_, before))   # 2021 is a year
         kind = "" if not word or decimals or len(whole) > 15 or dated else gender(word, int(whole), lang, before)
-        if kind and n == "1" and not m[1] and base not in ("en", "ar"): return " " + _one_of(kind, word, before, L)
-        glue = "" if base in ("it", "fr") and re.search(r"[^\W\d_]'$", before) else " "                                 # l'8 marzo
+        if kind and n == "1" and not m[1] and base not in ("en", "ar"): return glue + _one_of(kind, word, before, L)
         return f"{glue}{number((m[1] or '') + n, lang, feminine=kind == 'f', noun=bool(kind))} {gap}{word}"
     t.sub(r"(?<=[^\W\d_])-(?=\d)|(?<=\d)-(?=[^\W\d_])|#(?!\s?\d)", " ")
     def century(m):

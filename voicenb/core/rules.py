@@ -36,6 +36,8 @@ def _short(language):
         out.append((short, need, words, re.compile(rf"(?<![\w.]){re.escape(short)}" + (r"(?!\w)" if short[-1].isalpha() else ""))))
     return sorted(out, key=lambda x: -len(x[0]))
 
+_CENTURY = dict(fr=(r"\b((?:[IVXLC]+|\d{1,2})(?:er|ème|e)\s)s\.", "siècle"), it=(r"\b([IVXLC]+\s)sec\.", "secolo"),
+                de=(r"\b([Dd]es\s\d{1,2}\.\s)Jhd?\.", "Jahrhunderts"))
 _NUMERAL = re.compile(r"(?:[IVX][IVXLC]+|[VX])(?!\w)")
 
 def abbreviations(t, L):
@@ -50,7 +52,9 @@ def abbreviations(t, L):
         full = dict(St="Street", Dr="Drive").get(short[:-1], words) if road else words
         return full + ("." if short[-1] == "." and not behind else " " if behind[:1].isalnum() and t.text[m.end():m.end()+1].isalnum() else "")
     if L["base"] == "en": t.sub(r"(?<!\w)([A-G])#(?!\w)", lambda m: f"{m[1]} sharp")
-    if L["base"] == "fr": t.sub(r"(\b[IVXLC]+(?:er|ème|e)\s)s\.", lambda m: [(m[1], len(m[1])), ("siècle" + ("." if not t.behind(m) else ""), 2)])
+    if L["base"] in _CENTURY:                                                               # XIXe s., XX sec., des 19. Jh.
+        before, century = _CENTURY[L["base"]]
+        t.sub(before, lambda m: m[1] + century + ("." if not t.behind(m) else ""))
     if L["base"] == "de": t.sub(r"(?<=[a-zäöüß])str\.", lambda m: "straße" + ("." if not t.behind(m) else ""))
     for short, need, words, pattern in _short(L["language"]):
         if short in t.text: t.sub(pattern, say)
@@ -125,8 +129,11 @@ def german_nth(n, before=""):
     "The German ordinal after this word: am dritten, der dritte, otherwise dritter."
     return ordinal(n, "de") + ("r" if not before else "" if before.lower() in ("der", "die", "das") else "n")
 
-def _date(day, month, y, L, before=""):
+_HIJRI = "محرم/صفر/ربيع الأول/ربيع الآخر/جمادى الأولى/جمادى الآخرة/رجب/شعبان/رمضان/شوال/ذي القعدة/ذي الحجة".split("/")
+
+def _date(day, month, y, L, before="", behind=""):
     "A date in words, None where there is no such day; `y` is the year as text or ''."
+    if behind.startswith("هجري"): L = {**L, "months": _HIJRI}
     base, lang = L["base"], L["language"]
     if not (1 <= day <= 31 and 1 <= month <= 12): return None
     nth = german_nth(day, before) if base == "de" else ordinal(day, lang) if base in ("en", "ar") else ""
@@ -148,11 +155,11 @@ def dates(t, L):
     "2024-12-25, 25/12/2024, 3.5., December 25, 25 December, 1 de mayo; el 3/5 but not 3/4 of a cup."
     base, lang, months = L["base"], L["language"], "|".join(L["months"])
     if base == "ar": _eras(t, months)
-    def iso(m): return _date(int(m[4]), int(m[3]), m[1], L)
+    def iso(m): return _date(int(m[4]), int(m[3]), m[1], L, behind=t.behind(m))
     def plain(m):
         a, b, before = int(m[2]), int(m[4]), m[1] or ""
         if base == "en" and lang in ("en", "en-us") and a <= 12 or b > 12: a, b = b, a
-        said = _date(a, b, m[5] or "", L, before.strip())
+        said = _date(a, b, m[5] or "", L, before.strip(), t.behind(m))
         return said and before + said + ("." if m[0][-1] == "." and not t.behind(m) else "")
     t.sub(r"(?<![\d/.-])(\d{4})([/.-])(\d{1,2})\2(\d{1,2})(?![\d/-])", iso)
     word = f"{ARTICLE}|{BARE}" if base == "de" else _DAY_BEFORE[base]

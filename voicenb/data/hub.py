@@ -74,7 +74,7 @@ def clean(folder: Path, files) -> None:
                 raise HubError(f"{f}: holds a path of this machine ({hit[0][:60]}); take it out of the texts and write the dataset again")
 
 # %% ../../nbs/data/17c_hub.ipynb #cea086a3
-IDS = re.compile(r"(?i)[0-9a-f]{16,}|[a-z]?\d{1,5}|speaker_?\d+")  # speakers as corpora and diarization name them
+IDS = re.compile(r"(?i)[0-9a-f]{16,}|[a-z]?\d{1,5}|speaker_?\d+|unknown")  # speakers as corpora and diarization name them
 
 
 def spoken(folder: Path, info: dict) -> pd.DataFrame:  # clip, text_raw, text, language
@@ -102,7 +102,7 @@ def private_words(folder: Path, info: dict, names=()) -> None:
     if (clips := found[found["clip"] != "speaker"]["clip"].nunique()):
         raise HubError(f"{folder.name}/: {clips} clips hold private words ({kinds}); redact them in the table and write the dataset "
                        "again, or look at redact.find(...) and say redacted=True")
-    if len(found): raise HubError(f"{folder.name}/: {len(found)} speakers go by their names; give them ids before you write the dataset, or say redacted=True")
+    if len(found): raise HubError(f"{folder.name}/: {len(found)} speakers go by names or numbers of theirs; give them ids before you write the dataset, or say redacted=True")
     told = info["card"]["fields"]
     for f in ["name", *(f for f in FACTS if f not in ("url", "licence_link", "corpus"))]:
         hit = [k for _, _, k in redact.search(told[f], who) if k != "link" and (f != "consent" or k == "name")]  # a reference may be a number
@@ -306,7 +306,8 @@ def prepared(folder, record, licence: str, private: bool, names, redacted: bool,
     said = dict(consent=f"reference {told['reference']}, {told['date']}, {told['scope']} use", licence=licence, url=url)
     if not redacted:
         before = info["card"]["fields"]["redactions"]
-        looked = f"numbers, addresses and the names of {len({*names, *_people(info)}) + 1} people were looked for in the texts before they were published, and none were left"
+        people = f"{n} names" if (n := len({*names, told["who"]})) > 1 else "the name in the consent"
+        looked = f"numbers, addresses and {people} were looked for in the texts before they were published; none were found"
         said["redactions"] = looked if before == NOT_NOTED else f"{before}; {looked}"
     pages = publish.restate(folder, **said)
     files = {n: pages.get(n) or folder / n for n in sorted(set(hashes) | set(pages) | {"SHA256SUMS"})}

@@ -56,7 +56,7 @@ NOT_OURS = ("other_sender", "duplicate", "not_chosen")
 
 def reviewable(clips: pd.DataFrame) -> pd.Series:  # bool a row
     "The clips that a person can decide about: kept ones, and those that a judgement took out"
-    return clips.kept | clips.reason.isin([*SOUND, *TEXT, *WORDLESS, "rejected_by_person"])
+    return clips.kept | clips.reason.isin(tb.JUDGED)
 
 
 def outdated(d: dict,  # of `covering`
@@ -135,10 +135,9 @@ def waiting(clips: pd.DataFrame, log: Path | None) -> pd.DataFrame:  # rows of `
 
 def listened(clips: pd.DataFrame) -> str:
     "How many of the clips that a person can decide about were decided, in words for a data card"
-    t = clips[reviewable(clips)]
-    n = {k: int((t.review == k).sum()) if "review" in t else 0 for k in ("accept", "edit", "reject")}
-    each = f" ({', '.join(f'{k} {v}' for k, v in n.items())})" if any(n.values()) else ""
-    return f"{sum(n.values())} of {len(t)} clips were decided by a person{each}"
+    said, of = tb.decided(clips)
+    each = f" ({', '.join(f'{k} {said.get(k, 0)}' for k in ('accept', 'edit', 'reject'))})" if said else ""
+    return f"{sum(said.values())} of {of} clips were decided by a person{each}"
 
 # %% ../../nbs/data/18_review.ipynb #e30531f9
 DOUBTS = dict(  # measure: (which side is bad, least spread)

@@ -98,7 +98,7 @@ def execute(notebook: Path, params: dict, out: str = "", quiet: bool = False) ->
     folder = rp.looking_at(params.get("run", known["run"])) if looks else rp.begin(name, params.get("out", out))
     target, error = folder / notebook.name, None
     try:
-        pm.execute_notebook(str(notebook), str(target), parameters=params, kernel_name="python3", language="python", progress_bar=False, extra_arguments=["--IPKernelApp.log_level=40"], log_output=not quiet,
+        pm.execute_notebook(str(notebook), str(target), parameters=params, kernel_name="python3", language="python", progress_bar=False, extra_arguments=["--IPKernelApp.log_level=50"], log_output=not quiet,
                             stdout_file=None if quiet else sys.stdout, stderr_file=None if quiet else sys.stderr)
     except pm.PapermillExecutionError as e: error = f"{e.ename}: {e.evalue}".splitlines()[0]
     except RuntimeError as e: error = f"the kernel died ({str(e).splitlines()[0]})"
