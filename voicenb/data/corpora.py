@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..core import table as tb
-from ..core.manifest import audio_below
+from ..core.manifest import audio_below, encoding, quoted
 from ..core.run import stage
 from . import ingest
 from .chat import AUDIO
@@ -34,7 +34,7 @@ def rows(source: list[str], file: list[str], **columns) -> pd.DataFrame:
     t = t.assign(**{c: columns.get(c, [v] * n) for c, v in blank.items()}, **{c: columns[c] for c in VOTES if c in columns})
     t["sender"] = t.sender.replace("", "unknown")
     t = t.assign(sent_at=pd.to_datetime(t.sent_at).astype("datetime64[us]"), kept=t.reason == "")
-    return t.astype(dict(duration=float, rate="int64", channels="int64"))
+    return t.astype(dict(duration=float, rate="int64", channels="int64") | {c: "int64" for c in VOTES if c in t})
 
 
 def opened(t: pd.DataFrame) -> pd.DataFrame:
@@ -57,7 +57,9 @@ def _probe(r) -> dict:
     if os.path.islink(r.source): return dict(ingest.probe(Entry(r.source, r.file, 0, "a link")), recording=r.recording)
     try: size = os.path.getsize(r.source)
     except OSError: return ingest._rejected(Entry(r.source, r.file, 0), "missing", "listed, and not in the folder")
-    return ingest.probe(Entry(r.source, r.file, size), AUDIO | ingest.OTHER)
+    if not os.path.isfile(r.source): return dict(ingest.probe(Entry(r.source, r.file, 0, "not a regular file")), recording=r.recording)
+    row = ingest.probe(Entry(r.source, r.file, size), AUDIO | ingest.OTHER)
+    return row | dict(detail="damaged: not audio that can be decoded") if "regular file" in row["detail"] else row  # libsndfile's words for an MP3 of other bytes
 
 
 def texts(recordings: pd.DataFrame) -> dict[str, str]:  # file -> text, as `transcribe.words` takes it
@@ -104,6 +106,8 @@ def choose(t: pd.DataFrame,  # recordings of a corpus
            top: int = 0,  # then the readers with the most minutes only; 0 takes all
            ) -> pd.DataFrame:
     "Mark what was not asked for: other_language, few_votes, not_chosen; raises `ValueError` for a reader or a vote that the corpus does not know"
+    for name, v, least in (("least_up", least_up, -1), ("most_down", most_down, -1), ("top", top, 0)):
+        if v < least: raise ValueError(f"{name}={v}: give a number from {least}, which takes all")
     other = t.language.str.casefold() != language.casefold()
     if language: t = tb.mark(t, other, "other_language", [f"{v or 'unknown'}, not {language}" for v in t.language])
     if (least_up > 0 or most_down >= 0) and not set(VOTES) <= set(t): raise ValueError("this corpus has no votes; leave least_up and most_down out")
@@ -137,12 +141,18 @@ def locale_folder(path: str | Path, language: str = "", table: str = "validated"
     raise ValueError(f"{path}: no {name}{f' for {language}' if language else ''} in it; there is {', '.join(have[:12]) or 'no table at all'}")
 
 
+def _lines(path: Path):
+    "An open table, in UTF-8 or UTF-16, whose lines end at line feeds and nowhere else"
+    with open(path, "rb") as f: kind = encoding(f.read(2))
+    return open(path, encoding=kind, errors="replace", newline="\n")
+
+
 def _durations(home: Path) -> dict[str, float]:  # clip -> s
     "What clip_durations.tsv says; nothing where the release has none"
     path = home / "clip_durations.tsv"
     if not path.exists(): return {}
-    with open(path, encoding="utf-8", newline="\n") as f: pairs = [x.rstrip("\r\n").split("\t") for x in f][1:]
-    return {p[0]: int(p[1]) / 1000 for p in pairs if len(p) == 2 and p[1].isdigit()}
+    with _lines(path) as f: pairs = [x.rstrip("\r\n").split("\t") for x in f][1:]
+    return {p[0]: int(p[1]) / 1000 for p in pairs if len(p) == 2 and p[1].isdecimal()}
 
 
 def _problem(r: dict, names: set) -> tuple[str, str]:
@@ -150,7 +160,7 @@ def _problem(r: dict, names: set) -> tuple[str, str]:
     if why := unsafe_path(r["path"]): return "unsafe", f"{r['path'][:120]}: {why}"
     if not r["sentence"]: return "unreadable_row", "no sentence"
     if not r["client_id"]: return "unreadable_row", "no client_id"
-    if odd := [c for c in VOTES if c in r and not r[c].isdigit()]: return "unreadable_row", f"{odd[0]} is {r[odd[0]][:20]!r}, not a number"
+    if odd := [c for c in VOTES if c in r and not r[c].isdecimal()]: return "unreadable_row", f"{odd[0]} is {r[odd[0]][:20]!r}, not a number"
     return ("", "") if r["path"] in names else ("missing", f"{r['path'][:120]} is not in clips/")
 
 # %% ../../nbs/data/10c_corpora.ipynb #17aea15b
@@ -160,7 +170,7 @@ def listed(path: str | Path, language: str = "", table: str = "validated") -> pd
     clips, same = home / "clips", {}
     names = {e.name for e in os.scandir(clips)} if clips.is_dir() else set()
     length, out = _durations(home), {c: [] for c in ("source", "file", "reason", "detail", "sender", "duration", *TEXTS, *VOTES)}
-    with open(home / name, encoding="utf-8-sig", errors="replace", newline="\n") as f:
+    with _lines(home / name) as f:
         header = f.readline().rstrip("\r\n").split("\t")
         if lacks := [c for c in NEED if c not in header]:
             raise ValueError(f"{name}: not a table of Common Voice: it lacks {', '.join(lacks)}; it has {', '.join(header)[:200]}")
@@ -174,15 +184,23 @@ def listed(path: str | Path, language: str = "", table: str = "validated") -> pd
                 reason, detail = _problem(r, names)
             where = f"line {n}: " if reason in ("unreadable_row", "unsafe") else ""
             _add(out, home, r, f"{name} line {n}" if cut or reason == "unsafe" else "", reason, where + detail, length.get(r.get("path"), 0.0), same)
+    if not out["file"]: raise ValueError(f"{name}: no row in it")
+    out["text_raw"] = _spoken(out["text_raw"], out["reason"])
     if not all(c in header for c in VOTES): out = {k: v for k, v in out.items() if k not in VOTES}
     return tb.check(rows(**out), "common_voice")
+
+
+def _spoken(texts: list[str], reasons: list[str]) -> list[str]:
+    "Sentences without the quotes of a program that wrote the table anew"
+    if not quoted(t for t, r in zip(texts, reasons) if r != "unreadable_row"): return texts
+    return [t[1:-1].replace('""', '"') if len(t) > 1 and t[0] == t[-1] == '"' else t for t in texts]
 
 
 def _add(out: dict, home: Path, r: dict, name: str, reason: str, detail: str, seconds: float, same: dict):
     "Append one row to columns; equal texts of people and places share their memory"
     one = lambda v: same.setdefault(v, v)
     path = r.get("path", "")
-    votes = {c: int(r[c]) if r.get(c, "").isdigit() else 0 for c in VOTES}
+    votes = {c: int(r[c]) if r.get(c, "").isdecimal() else 0 for c in VOTES}
     accent, language = r.get("accents") or r.get("accent") or r.get("variant", ""), r.get("locale") or home.name
     row = dict(source=f"{home}/{name or 'clips/' + path}", file=name or flat_name(path), reason=reason, detail=detail, duration=seconds,
                sender=one(r.get("client_id", "")[:16]), text_raw=r.get("sentence", ""), language=one(language), utterance=r.get("sentence_id", ""),
@@ -190,7 +208,7 @@ def _add(out: dict, home: Path, r: dict, name: str, reason: str, detail: str, se
     for k, v in row.items(): out[k].append(v)
 
 
-@stage(version="1", revision=lambda p: str(Path(p["path"]).resolve()))
+@stage(version="2", revision=lambda p: str(Path(p["path"]).resolve()))
 def common_voice(path: Path,  # the folder of a language, or the release that holds it
                  language: str = "",  # the language's code; "" where the folder holds one
                  table: str = "validated",  # validated, train, dev, test or other

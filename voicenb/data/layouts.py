@@ -35,8 +35,13 @@ def listed(root: Path, name: str, lines: list[dict], speaker: str, language: str
     if all(c["reason"] == "missing" for c in columns):
         raise ValueError(f"{name}: none of its {len(columns)} files is in {places.root.name}/, such as {columns[0]['detail'].split(': ', 1)[1]}")
     t = rows(**{k: [c[k] for c in columns] for k in columns[0]})
-    twins = t.kept & t.file.duplicated()
-    return tb.mark(t, twins, "unsafe", [f"the flat name of {s} is that of another file" for s in t.source])
+    return _apart(t, places.root)
+
+
+def _apart(t: pd.DataFrame, root: Path) -> pd.DataFrame:
+    "Files below a folder that would share a name get the folders before theirs in it, and are out where they share that too"
+    t = t.assign(file=t.file.where(~t.file.duplicated(keep=False), [flat_name(s.removeprefix(f"{root}/")) for s in t.source]))
+    return tb.mark(t, t.kept & t.file.duplicated(), "unsafe", [f"the flat name of {s} is that of another file" for s in t.source])
 
 
 def _again(r: dict, first: dict) -> tuple[str, str]:
@@ -46,7 +51,7 @@ def _again(r: dict, first: dict) -> tuple[str, str]:
     return ("duplicate", again) if same else ("unreadable_row", f"{again}, with another text")
 
 
-@stage(version="1", revision=lambda p: str(Path(p["path"]).resolve()))
+@stage(version="2", revision=lambda p: str(Path(p["path"]).resolve()))
 def table(path: Path,  # the folder of the audio; nothing outside it is read
           file: str = "",  # the table's name in it; "" finds it
           columns: dict | None = None,  # our name -> the table's: audio, text, speaker, language, gender, age, accent, utterance; text="" where there is none
@@ -87,7 +92,7 @@ ARCTIC = dict(bdl=("male", "US"), slt=("female", "US"), clb=("female", "US"), rm
 SAID = re.compile(r'^\(\s*(\S+)\s+"(.*)"\s*\)\s*$')  # ( arctic_a0001 "Author of the danger trail." )
 
 
-@stage(version="1", revision=lambda p: str(Path(p["path"]).resolve()))
+@stage(version="2", revision=lambda p: str(Path(p["path"]).resolve()))
 def arctic(path: Path,  # a speaker's folder, or one that holds several
            speakers: str | list = "",  # bdl, slt, …; "" takes all
            ) -> pd.DataFrame:
@@ -105,7 +110,7 @@ def arctic(path: Path,  # a speaker's folder, or one that holds several
                      utterance=m[1] if m else "", gender=gender, accent=accent) for n, m in found]
         t = listed(home, "txt.done.data", read, who, "en")
         parts.append(t.assign(file=[f"{who}_{f.removeprefix('wav_')}" for f in t.file]))
-    return tb.check(opened(choose(pd.concat(parts, ignore_index=True), speakers=speakers)), "arctic")
+    return tb.check(opened(choose(_apart(pd.concat(parts, ignore_index=True), root), speakers=speakers)), "arctic")
 
 
 def pairs(recordings: pd.DataFrame,  # with `utterance`
@@ -164,7 +169,5 @@ def libritts(path: Path,  # a subset such as train-clean-100, or the folder that
         path = audio.get(stem, stem)
         out.append(dict(source=f"{root}/{path}", file=path.rpartition("/")[2], sender=who, reason=reason, detail=detail, text_raw=text, utterance=name,
                         language=language, gender=gender.get(who, "")))
-    t = rows(**{k: [r[k] for r in out] for k in out[0]})
-    twice = t.file.duplicated(keep=False)
-    t["file"] = t.file.where(~twice, [flat_name(s.removeprefix(f"{root}/")) for s in t.source])
+    t = _apart(rows(**{k: [r[k] for r in out] for k in out[0]}), root)
     return tb.check(opened(choose(t, speakers=speakers)), "libritts")

@@ -194,18 +194,23 @@ def _twice(items: list[dict]):
             if i["split"] != a["split"]: yield _problem(problem, i, f"in {i['split']}, and in {a['split']} as {a['row']} ({a['file']})")
 
 # %% ../../nbs/data/19_validate.ipynb #51432ceb
-def _parquet(root: Path):
-    "Yield (name, text, sound's hash, row) of the rows of the Parquet files"
+def _parquet(root: Path) -> tuple[list[tuple], list[dict]]:  # rows (name, text, sound's hash, row), problems
+    "The rows of the Parquet files, and what of them cannot be read"
     import pyarrow.parquet as pq
+    from pyarrow import ArrowException
+    rows, bad = [], []
     for p in sorted((root / "data").glob("*.parquet")):
-        n = 0
-        with pq.ParquetFile(p) as f:
-            if not {"audio", "text"} <= set(f.schema_arrow.names): continue
-            for batch in f.iter_batches(32, columns=["audio", "text"]):
-                for r in batch.to_pylist():
-                    n += 1
-                    mark = hashlib.sha256(r["audio"]["bytes"] or b"").hexdigest()
-                    yield Path(r["audio"]["path"] or "").stem, r["text"], mark, f"{p.relative_to(root).as_posix()}:{n}"
+        name = p.relative_to(root).as_posix()
+        try:
+            with pq.ParquetFile(p) as f:
+                if not {"audio", "text"} <= set(f.schema_arrow.names): continue
+                parts = (r for batch in f.iter_batches(32, columns=["audio", "text"]) for r in batch.to_pylist())
+                for n, r in enumerate(parts, 1):
+                    sound, at = r["audio"] if isinstance(r["audio"], dict) else {}, f"{name}:{n}"
+                    if not sound.get("path") or not sound.get("bytes"): bad.append(_problem("lists_differ", dict(file=name, row=at), "no sound in it, or no name of one"))
+                    if sound.get("path"): rows.append((Path(sound["path"]).stem, str(r["text"] or ""), hashlib.sha256(sound["bytes"]).hexdigest() if sound.get("bytes") else "", at))
+        except (ArrowException, OSError) as e: bad.append(_problem("damaged", dict(file=name, row=name), f"not a Parquet file that can be read ({str(e).splitlines()[0][:120]})"))
+    return rows, bad
 
 
 def _disagree(root: Path, table: Path, items: list[dict], gone: set):  # gone: names whose files are missing, which was said
@@ -215,7 +220,9 @@ def _disagree(root: Path, table: Path, items: list[dict], gone: set):  # gone: n
     others = []
     if lj.exists() and lj != table:
         others.append((lj.name, [(Path(r["audio"]).stem, r["text"], "", f"{lj.name}:{r['line']}") for r in mf.read(lj) if not r["problem"]]))
-    if (root / "data").is_dir() and (rows := list(_parquet(root))): others.append(("the Parquet files", rows))
+    rows, bad = _parquet(root) if (root / "data").is_dir() else ([], [])
+    if rows: others.append(("the Parquet files", rows))
+    yield from bad
     for what, rows in others:
         for name, text, mark, row in rows:
             at = dict(file=name, row=row)
@@ -224,7 +231,8 @@ def _disagree(root: Path, table: Path, items: list[dict], gone: set):  # gone: n
             if text.strip() != mine[name]["text"].strip():
                 yield _problem("lists_differ", at, f"its text is {text[:60]!r}, in {mine[name]['row']} {mine[name]['text'][:60]!r}")
             if mark and mark != _hash(root / mine[name]["file"]): yield _problem("lists_differ", at, f"its sound is not that of {mine[name]['file']}")
-        for name in mine.keys() - {r[0] for r in rows}: yield _problem("lists_differ", mine[name], f"not in {what}")
+        torn = what == "the Parquet files" and any(b["problem"] == "damaged" for b in bad)  # what is missing was in the file that cannot be read
+        for name in [] if torn else sorted(mine.keys() - {r[0] for r in rows}): yield _problem("lists_differ", mine[name], f"not in {what}")
 
 
 def _hash(path: Path) -> str:
@@ -234,20 +242,25 @@ def _hash(path: Path) -> str:
 
 def _changed(root: Path, items: list[dict]):
     "Yield files that are not as `dataset.json` and `SHA256SUMS` describe them"
+    receipt = dict(file="dataset.json", row="dataset.json")
     try: info = json.loads((root / "dataset.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError): info = None
+    except (OSError, ValueError, RecursionError): info = None
     if not isinstance(info, dict):
-        if (root / "dataset.json").exists(): yield _problem("changed", dict(file="dataset.json", row="dataset.json"), "not JSON")
+        if (root / "dataset.json").exists(): yield _problem("changed", receipt, "not JSON")
         return
+    files = info.get("files", {})
+    if not isinstance(files, dict) or not all(isinstance(v, int) for v in files.values()):
+        yield _problem("changed", receipt, "its files are not a map from name to number of bytes")
+        files = {}
     sums = {x[66:]: x[:64] for x in mf.lines_of(root / "SHA256SUMS")[0]} if (root / "SHA256SUMS").exists() else {}
     sums |= info.get("pages", {})
-    for name, size in info.get("files", {}).items():
+    for name, size in files.items():
         path, at = root / name, dict(file=name, row="dataset.json")
         if not path.is_file(): yield _problem("changed", at, "it is gone")
         elif path.stat().st_size != size: yield _problem("changed", at, f"{path.stat().st_size:,} bytes, it had {size:,}")
         elif name in sums and _hash(path) != sums[name]: yield _problem("changed", at, "other bytes than were written")
     if info.get("clips") not in (None, len(items)):
-        yield _problem("changed", dict(file="dataset.json", row="dataset.json"), f"it says {info['clips']} clips, the table has {len(items)}")
+        yield _problem("changed", receipt, f"it says {info['clips']} clips, the table has {len(items)}")
 
 # %% ../../nbs/data/19_validate.ipynb #5e0eea7c
 def validate(source,  # a dataset's folder, its table, or a recordings or clips table
