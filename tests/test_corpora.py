@@ -130,6 +130,39 @@ def test_wrong_choices_are_one_line(cv, tmp_path):
     assert corpora.common_voice(home).kept.all() and "up_votes" not in corpora.common_voice(home)
 
 
+@pytest.mark.parametrize("choice", [dict(top=-1), dict(least_up=-2), dict(most_down=-5)])
+def test_numbers_that_choose_nothing_are_one_line(cv, choice):
+    (name, v), = choice.items()
+    with pytest.raises(ValueError, match=f"^{name}={v}: give a number from (0|-1), which takes all$"): corpora.common_voice(cv, **choice)
+
+
+def test_a_header_alone_utf_16_and_clips_that_are_none(tmp_path):
+    home = release(tmp_path / "en", [])
+    with pytest.raises(ValueError, match="^validated.tsv: no row in it$"): corpora.common_voice(home)
+    home = release(home, [row("1.mp3", "Señor Núñez said it."), row("2.mp3", "Nobody.", clip=False), row("3.mp3", "A folder.", clip=False), row("4.mp3", "Odd votes.", up="\u00b2")])
+    text = (home / "validated.tsv").read_bytes().decode()
+    (home / "clips" / "2.mp3").write_bytes(b"notmp3" * 50)
+    (home / "clips" / "3.mp3").mkdir()
+    for encoding in ("utf-8", "utf-16", "utf-16-le", "utf-16-be"):
+        (home / "validated.tsv").write_bytes(text.encode(encoding))
+        t = corpora.common_voice(home).set_index("text_raw")
+        assert t.index[t.kept].tolist() == ["Señor Núñez said it."], encoding
+        assert t.reason.to_dict() == {"Señor Núñez said it.": "", "Nobody.": "damaged", "A folder.": "unsafe", "Odd votes.": "unreadable_row"}
+        assert t.detail["Nobody."] == "damaged: not audio that can be decoded" and t.detail["A folder."] == "3.mp3: not a regular file"
+
+
+def test_quotes_of_a_program_go_and_those_of_a_writer_stay(tmp_path):
+    said = ['He said "no".', '"Really?"', "Plain words."]
+    home = release(tmp_path / "en", [row(f"{n}.mp3", s) for n, s in enumerate(said)])
+    original = (home / "validated.tsv").read_bytes()
+    texts = lambda: [corpora.listed(home).text_raw.tolist(), layouts.table(home, "validated.tsv").sort_values("file").text_raw.tolist()]
+    assert texts() == [said] * 2
+    pd.read_csv(home / "validated.tsv", sep="\t", dtype=str, keep_default_na=False, quoting=3).to_csv(home / "validated.tsv", sep="\t", index=False)
+    assert b'"He said ""no""."' in (home / "validated.tsv").read_bytes() and texts() == [said] * 2
+    (home / "validated.tsv").write_bytes(original.replace(b'He said "no".', b'"No," he said.'))  # wrapped cells alone prove nothing
+    assert texts() == [['"No," he said.', *said[1:]]] * 2
+
+
 def test_copies_collapse_and_links_are_refused(tmp_path):
     home = release(tmp_path / "en", [row("1.mp3", "The same sound."), row("2.mp3", "The same sound.", BEN), row("3.mp3", "Other words.", BEN, said="The same sound."), row("4.mp3", "A link.", clip=False)])
     (home / "clips" / "4.mp3").symlink_to("/etc/hostname")
@@ -175,6 +208,9 @@ def test_json_tables(tmp_path):
         if name == "z.jsonl": assert reasons(t) == dict(unreadable_row=2) and sorted(t.file[~t.kept]) == ["z.jsonl line 3", "z.jsonl line 4"]
     (tmp_path / "x.json").write_text("{")
     with pytest.raises(ValueError, match="x.json: not JSON"): layouts.table(tmp_path, "x.json")
+    (tmp_path / "x.json").write_text("[" * 50_000)
+    with pytest.raises(ValueError, match="x.json: not JSON"): layouts.table(tmp_path, "x.json")
+    with pytest.raises(ValueError, match="a.wav: not text"): mf.read(tmp_path / "a.wav")
 
 
 def test_a_table_leads_nowhere_else(tmp_path):
@@ -239,6 +275,17 @@ def test_arctic_is_paired_by_sentence(tmp_path):
     assert t.gender[t.sender == "slt"].unique().tolist() == ["female"] and layouts.arctic(tmp_path / "cmu_us_bdl_arctic").kept.sum() == 3
     assert set(layouts.arctic(tmp_path, "bdl,slt").sender[lambda s: s != ""]) == {"bdl", "slt", "xyz"} and layouts.arctic(tmp_path, "bdl").kept.sum() == 3
     with pytest.raises(ValueError, match="no sentence of 'rms'; there are bdl, slt, xyz"): layouts.pairs(t, "bdl", "rms")
+
+
+def test_one_voice_of_arctic_in_two_folders(tmp_path):
+    for k, text in (("v1", "One two three."), ("v2", "Four five six.")):
+        home = tmp_path / k / "cmu_us_bdl_arctic"
+        say(home / "wav" / "arctic_a0001.wav", text, rate=16_000)
+        (home / "etc").mkdir()
+        (home / "etc" / "txt.done.data").write_text(f'( arctic_a0001 "{text}" )\n( broken\n')
+    t = layouts.arctic(tmp_path)
+    assert t.file.is_unique and (t.sender == "bdl").all() and t.kept.sum() == 2 and "cmu" not in "".join(layouts.arctic(tmp_path / "v1").file)
+    assert corpora.texts(t) == {f"{k}_cmu_us_bdl_arctic_wav_arctic_a0001.wav": text for k, text in (("v1", "One two three."), ("v2", "Four five six."))}
 
 
 def test_trees_of_libritts_and_librispeech(tmp_path):

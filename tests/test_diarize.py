@@ -235,6 +235,49 @@ def test_corrections_from_a_file_are_checked_row_by_row(talk, tmp_path):
     with pytest.raises(ValueError, match="no column speaker, recording or file"): diarize.overrides(pd.DataFrame(dict(start=[1], end=[2])), recordings)
 
 
+def corrections(tmp_path, recordings, text, encoding="utf-8"):
+    (tmp_path / "who.csv").write_bytes(text.encode(encoding))
+    return diarize.overrides(tmp_path / "who.csv", recordings)
+
+
+HEAD = "file,start,end,speaker"
+BAD = {"talk.m4a,0,1,Ann,Lee": "5 cells where the header has 4", 'talk.m4a,0,1,"Ann': "a quote that nobody closes", "talk.m4a,0": "'0' to '' are not times", "talk.m4a,0,1": "no speaker"}
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_row_that_cannot_be_read_takes_no_other_with_it(talk, tmp_path, bad, first):
+    good = ["talk.m4a,1,2,Bob", 'talk.m4a,0:03,0:04.5, "Lee, Ann"']
+    rows = [bad, *good] if first else [good[0], bad, good[1]]
+    t = corrections(tmp_path, talk[1], "\n".join([HEAD, *rows]) + "\n")
+    at = rows.index(bad)
+    assert t.kept.tolist() == [n != at for n in range(3)] and t.reason[at] == "unreadable_row" and t.detail[at].startswith(f"line {at + 2}: {BAD[bad]}"), t.detail[at]
+    assert t.loc[t.kept, ["start", "end", "speaker"]].to_numpy().tolist() == [[1, 2, "Bob"], [3, 4.5, "Lee, Ann"]]
+
+
+def test_two_open_quotes_do_not_swallow_what_stands_between(talk, tmp_path):
+    t = corrections(tmp_path, talk[1], f'{HEAD},note\ntalk.m4a,0,1,"Ann\ntalk.m4a,1,2,Bob,fine\ntalk.m4a,2,3,Lee",\ntalk.m4a,3,4,Eva,"a note\nof two lines"\n')
+    assert t.speaker[t.kept].tolist() == ["Bob", "Eva"] and t.detail[~t.kept].tolist() == ["line 2: a quote that nobody closes", "line 4: a quote that nobody closes"]
+
+
+def test_corrections_in_any_encoding_and_with_any_separator(talk, tmp_path):
+    for encoding in ("utf-8", "utf-8-sig", "latin-1", "utf-16", "utf-16-le"):
+        for separator in ",;\t|":
+            text = f"{HEAD}\r\ntalk.m4a,0,1,José\r\ntalk.m4a,1,2,\"Bob B.\",\r\n".replace(",", separator)
+            t = corrections(tmp_path, talk[1], text, encoding)
+            assert t.kept.all() and t.speaker.tolist() == ["José", "Bob B."], (encoding, separator)
+    table = diarize.overrides(pd.DataFrame(dict(file=["talk.m4a"] * 2, start=[0, 1.5], end=[1, None], speaker=["Ann", None])), talk[1])
+    assert table.kept.tolist() == [True, False] and table.speaker.tolist() == ["Ann", ""]
+
+
+@pytest.mark.parametrize("text, said", [("", "who.csv: an empty table"), ("\n \n", "who.csv: an empty table"), ("file\ntalk.m4a\n", "who.csv: no column start, end, speaker"),
+                                        (f"{HEAD},speaker\n", "who.csv: two columns are called speaker")])
+def test_a_file_without_corrections_is_one_line(talk, tmp_path, text, said):
+    with pytest.raises(ValueError, match=f"^{said}[^\n]*$"): corrections(tmp_path, talk[1], text)
+    with pytest.raises(ValueError, match="cannot be read"): diarize.overrides(tmp_path, talk[1])
+    assert len(corrections(tmp_path, talk[1], HEAD + "\n")) == 0
+
+
 # clips of one speaker
 
 def test_every_clip_holds_one_speaker(talk, tmp_path):
@@ -390,6 +433,85 @@ def test_the_gated_model_without_a_token_says_what_to_do(talk, community, tmp_pa
     r = subprocess.run([sys.executable, "-c", HUB, talk[0]], capture_output=True, text=True, env=env, timeout=120)
     server.shutdown()
     assert "HF_TOKEN" in r.stdout and "accept its terms" in r.stdout and "pyannote/speaker-diarization-community-1" in r.stdout and r.stdout.count("\n") == 1, r.stdout + r.stderr[-1000:]
+
+
+# two commits of a model on a hub, or a folder whose files are replaced
+
+class Models(http.server.BaseHTTPRequestHandler):
+    "What huggingface_hub asks for a snapshot: the commit and its files, then each file"
+    def do_GET(self):
+        commits, path = self.server.commits, self.path.partition("?")[0]
+        if path.startswith("/api/models/me/model"):
+            asked = path.partition("/revision/")[2] or "main"
+            sha = {"main": self.server.newest}.get(asked, asked)
+            self.server.asked.append(asked)
+            return self.say(json.dumps(dict(id="me/model", modelId="me/model", sha=sha, siblings=[dict(rfilename=n) for n in commits[sha]])).encode() if sha in commits else b"", sha in commits)
+        _, _, rest = path.partition("/me/model/resolve/")
+        sha, _, name = rest.partition("/")
+        data = commits.get(sha, {}).get(name)
+        self.say(data or b"", data is not None, {"X-Repo-Commit": sha, "ETag": f'"{hash((sha, name))}"'})
+
+    def say(self, body, found, headers={}):
+        self.send_response(200 if found else 404)
+        for k, v in (headers if found else {"X-Error-Code": "RevisionNotFound"}).items(): self.send_header(k, v)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "GET": self.wfile.write(body)
+
+    do_HEAD = do_GET
+    def log_message(self, *args): pass
+
+
+OLDER, NEWER = "a" * 40, "b" * 40
+KEYS = """
+from voicenb.core import packages
+from voicenb.data import pyannote
+for model, commit in {asked!r}:
+    try: print(pyannote.revision(model, commit), (pyannote.home(model, commit) / "config.yaml").read_text())
+    except packages.ModelError as e: print(e)
+"""
+
+
+def keys(server, home, *asked):
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGING"))}
+    env |= dict(HF_ENDPOINT=f"http://127.0.0.1:{server.server_port}", HF_HOME=str(home), NO_PROXY="127.0.0.1", HF_HUB_DISABLE_XET="1")
+    r = subprocess.run([sys.executable, "-c", KEYS.format(asked=asked)], capture_output=True, text=True, env=env, timeout=120)
+    assert r.returncode == 0, r.stderr[-1500:]
+    return r.stdout.splitlines()
+
+
+def test_a_result_is_keyed_by_the_commit_that_came(tmp_path):
+    pytest.importorskip("huggingface_hub", reason="pip install 'voicenb[pyannote]'")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Models)
+    server.commits = {sha: {n: f"{sha[0]}".encode() for n in pyannote.FILES} for sha in (OLDER, NEWER)}
+    server.newest, server.asked, server.daemon_threads = OLDER, [], True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    assert keys(server, tmp_path, ("me/model", ""), (f"me/model@{NEWER}", ""), ("me/model", NEWER)) == [f"me/model@{OLDER} a", f"me/model@{NEWER} b", f"me/model@{NEWER} b"]
+    server.newest = NEWER
+    assert keys(server, tmp_path, ("me/model", ""), ("me/model@main", "")) == [f"me/model@{NEWER} b"] * 2
+    bad = keys(server, tmp_path, (f"me/model@{'c' * 40}", ""), (f"me/model@{OLDER}", NEWER))
+    server.shutdown()
+    assert len(bad) == 2 and "no revision" in bad[0] and bad[1] == f"me/model@{OLDER}: revision says {NEWER}; give one of the two"
+
+
+def test_the_default_model_has_a_fixed_commit():
+    name, _, commit = pyannote.COMMUNITY.partition("@")
+    assert len(commit) == 40 and pyannote.revision() == pyannote.revision(name) == pyannote.COMMUNITY and pyannote.revision(name, "d" * 40) == f"{name}@{'d' * 40}"
+
+
+def test_a_replaced_folder_is_loaded_anew(heard, community, tmp_path):
+    from make_models import pyannote_folder
+    folder, recordings, before = heard
+    mine = shutil.copytree(community, tmp_path / "model")
+    go = lambda: diarize.turns(recordings, folder, engine="pyannote", model=str(mine), device="cpu")
+    first = go()
+    loaded = pyannote.pipeline(mine, "cpu")
+    assert first.equals(before) and pyannote.pipeline(mine, "cpu") is loaded
+    key = pyannote.revision(str(mine))
+    shutil.rmtree(mine)
+    pyannote_folder(mine, seed=5)
+    assert pyannote.pipeline(mine, "cpu") is not loaded and pyannote.revision(str(mine)) != key
+    assert not go().equals(first), "the turns of the old weights"
 
 
 # the notebook

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from voicenb.core import audio as au
@@ -152,6 +154,40 @@ def test_sounds_that_were_changed_after_publishing(ours):
     assert {("changed", "wavs/rec1_0.wav"), ("lists_differ", "rec1_0")} <= set(zip(problems.problem, problems.file)) and "other bytes than were written" in set(problems.detail)
     (ours / "dataset.json").write_text("{")
     assert "not JSON" in set(validate(ours, language="en").detail)
+
+
+SOUND = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+
+def parquet(folder, *rows, sound=SOUND):
+    "Another Parquet file beside ours"
+    pq.write_table(pa.Table.from_pylist([dict(audio=a, text=t) for a, t in rows], schema=pa.schema([("audio", sound), ("text", pa.string())])), folder / "data" / "more.parquet")
+
+
+def test_parquet_files_with_holes_and_damage(ours):
+    data = (ours / "wavs" / "rec0_0.wav").read_bytes()
+    parquet(ours, (dict(bytes=data, path="rec0_0.wav"), None), (None, "x"), (dict(bytes=None, path="rec1_0.wav"), TEXTS[1]), (dict(bytes=data, path=None), "x"))
+    problems = validate(ours).set_index("row").detail
+    assert problems.index.tolist() == [f"data/more.parquet:{n}" for n in (2, 3, 4, 1)] and "its text is ''" in problems.iloc[3] and all(problems.iloc[:3].str.startswith("no sound in it"))
+    parquet(ours, ("rec0_0.wav", "x"), sound=pa.string())
+    assert found(ours) == {("lists_differ", "data/more.parquet:1")}
+    whole = (ours / "data" / "train-00000-of-00001.parquet").read_bytes()
+    for torn in (b"PAR1xxxx", b"", whole[:-2000], whole[:200] + bytes(2000) + whole[2200:]):
+        (ours / "data" / "more.parquet").write_bytes(torn)
+        problems = validate(ours)
+        assert set(zip(problems.problem, problems.row)) == {("damaged", "data/more.parquet")} and not problems.detail.str.contains("\n").any(), torn[:4]
+    (ours / "data" / "more.parquet").rename(ours / "data" / "train-00000-of-00001.parquet")
+    assert {("damaged", "data/train-00000-of-00001.parquet")} <= found(ours) and not any("not in the Parquet files" in d for d in validate(ours).detail)
+
+
+def test_receipts_and_second_tables_that_are_none(ours):
+    info = json.loads((ours / "dataset.json").read_text())
+    for files in ([], None, "x", {"data.jsonl": "many"}):
+        (ours / "dataset.json").write_text(json.dumps(info | dict(files=files)))
+        assert [tuple(r) for r in validate(ours)[["problem", "row", "detail"]].to_numpy()] == [("changed", "dataset.json", "its files are not a map from name to number of bytes")]
+    (ours / "dataset.json").write_text(json.dumps(info | dict(files={})))
+    (ours / "metadata.csv").write_text("")
+    assert [tuple(r) for r in validate(ours)[["problem", "row", "detail"]].to_numpy()] == [("lists_differ", "metadata.csv", "metadata.csv: an empty table")]
 
 
 def test_a_duration_that_is_not_the_files(ours):

@@ -43,7 +43,7 @@ def record_consent(path: str | Path,  # the JSON file to write
     os.replace(tmp, path)
     return told
 
-
+# %% ../../nbs/data/17e_consent.ipynb #c585e98d
 def _place(path: Path) -> Path:
     "The path, or `HubError` where no record can or may be written: only a record that still holds is written over"
     if not path.name or path.is_dir(): raise HubError(f"{path}: is a folder; name the file to write, such as consent.json")

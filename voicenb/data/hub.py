@@ -290,7 +290,7 @@ def push_to_hub(folder: str | Path,  # a dataset folder of `publish.dataset`
             done = f"{new} files uploaded, {gone} removed, {kept} unchanged" if new or gone else "already there, nothing uploaded"
             return out | dict(message=f"{repo} {tag}: {done}{'' if names or redacted or _people(info) else NAMELESS}")
 
-
+# %% ../../nbs/data/17c_hub.ipynb #9a7559c6
 def prepared(folder, record, licence: str, private: bool, names, redacted: bool, url: str = "") -> tuple[dict, dict, dict]:
     "Every check before the first byte; returns the receipt, the files (name -> path or bytes) and the data's hashes"
     folder = Path(folder)

@@ -219,7 +219,8 @@ def _disagree(root: Path, table: Path, items: list[dict], gone: set):  # gone: n
     lj = root / "metadata.csv"
     others = []
     if lj.exists() and lj != table:
-        others.append((lj.name, [(Path(r["audio"]).stem, r["text"], "", f"{lj.name}:{r['line']}") for r in mf.read(lj) if not r["problem"]]))
+        try: others.append((lj.name, [(Path(r["audio"]).stem, r["text"], "", f"{lj.name}:{r['line']}") for r in mf.read(lj) if not r["problem"]]))
+        except ValueError as e: yield _problem("lists_differ", dict(file=lj.name, row=lj.name), str(e))
     rows, bad = _parquet(root) if (root / "data").is_dir() else ([], [])
     if rows: others.append(("the Parquet files", rows))
     yield from bad
