@@ -442,10 +442,11 @@ class Models(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         commits, path = self.server.commits, self.path.partition("?")[0]
         if path.startswith("/api/models/me/model"):
-            asked = path.partition("/revision/")[2] or "main"
-            sha = {"main": self.server.newest}.get(asked, asked)
-            self.server.asked.append(asked)
-            return self.say(json.dumps(dict(id="me/model", modelId="me/model", sha=sha, siblings=[dict(rfilename=n) for n in commits[sha]])).encode() if sha in commits else b"", sha in commits)
+            kind, _, asked = path.removeprefix("/api/models/me/model").strip("/").partition("/")
+            sha = {"main": self.server.newest, "": self.server.newest}.get(asked, asked)
+            files = commits.get(sha, {})
+            said = [dict(type="file", path=n, size=1, oid="0" * 40) for n in files] if kind == "tree" else dict(id="me/model", modelId="me/model", sha=sha, siblings=[dict(rfilename=n) for n in files])
+            return self.say(json.dumps(said if files else {}).encode(), bool(files))
         _, _, rest = path.partition("/me/model/resolve/")
         sha, _, name = rest.partition("/")
         data = commits.get(sha, {}).get(name)
@@ -484,7 +485,7 @@ def test_a_result_is_keyed_by_the_commit_that_came(tmp_path):
     pytest.importorskip("huggingface_hub", reason="pip install 'voicenb[pyannote]'")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Models)
     server.commits = {sha: {n: f"{sha[0]}".encode() for n in pyannote.FILES} for sha in (OLDER, NEWER)}
-    server.newest, server.asked, server.daemon_threads = OLDER, [], True
+    server.newest, server.daemon_threads = OLDER, True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     assert keys(server, tmp_path, ("me/model", ""), (f"me/model@{NEWER}", ""), ("me/model", NEWER)) == [f"me/model@{OLDER} a", f"me/model@{NEWER} b", f"me/model@{NEWER} b"]
     server.newest = NEWER

@@ -235,7 +235,7 @@ def _disagree(root: Path, table: Path, items: list[dict], gone: set):  # gone: n
         torn = what == "the Parquet files" and any(b["problem"] == "damaged" for b in bad)  # what is missing was in the file that cannot be read
         for name in [] if torn else sorted(mine.keys() - {r[0] for r in rows}): yield _problem("lists_differ", mine[name], f"not in {what}")
 
-
+# %% ../../nbs/data/19_validate.ipynb #77ca95f4
 def _hash(path: Path) -> str:
     "SHA-256 of a file"
     with open(path, "rb") as f: return hashlib.file_digest(f, "sha256").hexdigest()
