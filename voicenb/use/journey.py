@@ -72,13 +72,14 @@ def dataset(clips: pd.DataFrame, audio: Path, out: Path, recordings: pd.DataFram
             language: str = "en", licence: str = "", consent: str = "",
             speaker: dict | None = None,  # thresholds and errors of the verification
             recogniser: str = "",  # what wrote the texts that nobody gave, and its revision
+            looked: str = "",  # what the texts were searched for before this, '' where nobody did
             facts: dict | None = None,  # more of `card.FACTS`
             ) -> None:
     "The published dataset with its card, filled in from the run"
-    from voicenb.data import publish
+    from voicenb.data import card, publish
     heard = recogniser if (clips.kept & (clips.text_source == "asr")).any() else "none: every text was given"
     publish.dataset(clips, audio, out, name=title, language=language, recordings=recordings, licence=licence, consent=consent, verification=checked(speaker),
-                    recogniser=heard, **(facts or {}))
+                    recogniser=heard, redactions=card.redactions(clips[clips.kept], clips, looked), **(facts or {}))
 
 
 def checked(found: dict | None) -> str:
