@@ -19,11 +19,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 from tqdm.auto import tqdm
+
+from ..core.audio import save as save_audio  # before transformers: importing voicenb lets a torchaudio built for CUDA load
+from .voice import write_json
+
 from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.utils import logging as hf_logging
-
-from ..core.audio import save as save_audio
-from .voice import write_json
 
 # %% ../../nbs/voices/21_trainer.ipynb #cb76c376
 @dataclass
