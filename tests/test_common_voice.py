@@ -53,7 +53,7 @@ def test_the_dataset_is_clean_and_names_its_speakers(done):
     assert len({r["speaker"] for r in rows}) == 3 and {r["split"] for r in rows} == {"train", "valid", "test"} and len(rows) == 15
     assert len(validate.validate(home)) == 0 and layouts.table(home).sender.nunique() == 3
     card = (home / "README.md").read_text(encoding="utf-8")
-    assert "license: cc0-1.0" in card and "Common Voice, release, validated.tsv" in card and "reader's clips against" in card
+    assert "license: cc0-1.0" in card and "Common Voice, en, validated.tsv" in card and "reader's clips against" in card
     clips = tb.load(out / "runs" / "cv" / "clips.parquet")
     assert clips[clips.reason.isin(["speaker_review", "other_speaker"])].file.tolist() == ["common_voice_en_1005.mp3"]
     assert (clips[clips.kept].groupby("recording").split.nunique() == 1).all() and "embedding" not in clips

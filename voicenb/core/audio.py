@@ -180,7 +180,8 @@ def blocks(data: bytes | str | Path,  # bytes of a file, or a source
             first = next(stream)
         except Exception as e:
             if not _broken(e): raise
-            why.append(str(e).splitlines()[0].split(">: ")[-1] if str(e) else type(e).__name__)
+            said = (str(e) or type(e).__name__).splitlines()[0]
+            why.append(said.partition(": ")[2] or said if said.startswith("Error opening") else said)
             continue
         yield first
         try:
