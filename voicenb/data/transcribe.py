@@ -237,7 +237,7 @@ def hear(
     t.loc[(t.text == "") & (t.text_source != "user"), ["text_raw", "text_source"]] = ""
     for i, (raw, spoken) in cut.items(): t.loc[i, ["text_raw", "text", "text_source"]] = raw, spoken, "gold"
     long = {r: d for r, (p, d) in odd.items() if p == "too long"}
-    t = tb.mark(t, t.recording.isin(long), "no_text", t.recording.map(long).fillna(""))
+    t = tb.mark(t, t.recording.isin(long), "no_text", [long.get(r, "") for r in t.recording])
     t = tb.mark(t, (t.text_source == "gold") & (t.text == ""), "no_words", "no word of the note's transcript lies in this clip")
     rest, (can, why) = t.index[_waits(t)], asr.available(language, engine)
     if len(rest) and (can or engine == "whisper" and asr.base(language) in asr.ENGINES["whisper"]["languages"]):
