@@ -9,8 +9,8 @@ import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, strategies as st
 
 from voicenb.core.locales import LOCALES
 from voicenb.core.phonemes import check_language, phonemize, speak, split_words
@@ -540,7 +540,7 @@ ANY = st.one_of(st.lists(st.sampled_from(ATOMS), max_size=14).map("".join), st.t
 LANGUAGES = st.sampled_from([*LOCALES, "pt-br", "es-mx", "fr-ch", "de-ch", "ar-jo"])
 
 
-@settings(max_examples=1500, deadline=None, derandomize=True)
+@settings(max_examples=1500, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(ANY, LANGUAGES)
 def test_any_text_survives(raw, language):
     "No exception, no digit left, saying it twice changes nothing; the map covers the spoken text in order, and the raw text reassembles from it."
@@ -557,7 +557,7 @@ def test_any_text_survives(raw, language):
 LETTERS = dict(en="abcdeghiz", es="abceñáü", fr="abçéàœ", de="abcßäö", it="abcèìz", pt="abcãçé", ar="ابتثكلمنيوةىءأَُّ")
 
 
-@settings(max_examples=600, deadline=None, derandomize=True)
+@settings(max_examples=600, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data(), st.sampled_from(list(LETTERS)))
 def test_no_letter_is_lost_or_made(data, language):
     "Plain words come out as they went in, whatever stands between them, and the map has each where it was."
@@ -575,7 +575,7 @@ def test_no_letter_is_lost_or_made(data, language):
     assert not any(c.isalnum() for g in between for c in g), (raw, between)
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text("ab c1", max_size=20), st.lists(st.tuples(st.sampled_from(["a", "b+", "1", "[ab]c", r"\s+", "c", r"\w+"]), st.text("xy z", max_size=4)), max_size=5))
 def test_rewriting_is_re_sub_that_remembers(raw, rules):
     t, plain = Rewriting(raw), raw
