@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import HealthCheck, strategies as st
+from hypothesis import strategies as st
 
 from voicenb.core.locales import LOCALES
 from voicenb.core.phonemes import check_language, phonemize, speak, split_words
