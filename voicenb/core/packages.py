@@ -23,11 +23,21 @@ class ModelError(RuntimeError):
     "A package or a model is not there; one line says which and how to get it"
 
 
+def _forget_lazy():
+    "Take SpeechBrain's lazy modules out of sys.modules: whoever looks at one there (inspect, hypothesis) would import a package that is not installed"
+    lazy = getattr(sys.modules.get("speechbrain.utils.importutils"), "LazyModule", None)
+    if lazy:
+        for name in [n for n, m in list(sys.modules.items()) if issubclass(type(m), lazy)]: del sys.modules[name]
+
+
 def need(module: str,  # what is imported
          extra: str,  # the extra of voicenb that brings it
          ):
     "Import a package, or raise `ModelError` with the command that installs it"
-    try: return importlib.import_module(module)
+    try:
+        out = importlib.import_module(module)
+        _forget_lazy()
+        return out
     except ModuleNotFoundError as e:
         raise ModelError(f"{e.name} is not installed: pip install 'voicenb[{extra}]'") from e
     except (ImportError, OSError, RuntimeError) as e:  # a library that is there and cannot load, such as one built for another torch

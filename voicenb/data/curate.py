@@ -156,9 +156,10 @@ def select(clips: pd.DataFrame,  # measured clips
     for reason, rows, detail in plain: t = mark(t, rows, reason, detail)
     for column, reason, unit in (("chars_per_second", "rate_outlier", "letters a second"), ("align_score", "low_align", "alignment score")):
         if column not in t or not (v := t[column].where(t.kept).astype(float)).notna().any(): continue
-        far = outliers(v, z, fence, .1 * abs(v.median()), least)  # a tenth: what habit varies by anyway
+        middle = v.median()
+        far = outliers(v, z, fence, .1 * abs(middle), least)  # a tenth: what habit varies by anyway
         rows = far.low | far.high if reason == "rate_outlier" else far.low
-        t = mark(t, rows, reason, [f"{x:.2f} {unit}, the median is {v.median():.2f} (robust z {d:+.1f})" for x, d in zip(v, far.z)])
+        t = mark(t, rows, reason, [f"{x:.2f} {unit}, the median is {middle:.2f} (robust z {d:+.1f})" for x, d in zip(v, far.z)])
     return need_rows(t, "the voice", "curate.select")
 
 # %% ../../nbs/data/16_curate.ipynb #1074ccda
