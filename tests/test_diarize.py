@@ -320,7 +320,7 @@ def test_overlap_blips_and_empty_clips_are_marked():
 
 @pytest.fixture(scope="module")
 def community(tmp_path_factory):
-    pytest.importorskip("pyannote.audio", reason="pip install 'voicenb[pyannote]'")
+    pytest.importorskip("pyannote.audio", reason="pip install 'voicenb[diarize]'")
     from make_models import pyannote_folder
     return pyannote_folder(tmp_path_factory.mktemp("hub") / "community-1", seed=1)
 
@@ -482,7 +482,7 @@ def keys(server, home, *asked):
 
 
 def test_a_result_is_keyed_by_the_commit_that_came(tmp_path):
-    pytest.importorskip("huggingface_hub", reason="pip install 'voicenb[pyannote]'")
+    pytest.importorskip("huggingface_hub", reason="pip install 'voicenb[diarize]'")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Models)
     server.commits = {sha: {n: f"{sha[0]}".encode() for n in pyannote.FILES} for sha in (OLDER, NEWER)}
     server.newest, server.daemon_threads = OLDER, True

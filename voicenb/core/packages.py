@@ -23,11 +23,16 @@ class ModelError(RuntimeError):
     "A package or a model is not there; one line says which and how to get it"
 
 
-def _forget_lazy():
-    "Take SpeechBrain's lazy modules out of sys.modules: whoever looks at one there (inspect, hypothesis) would import a package that is not installed"
-    lazy = getattr(sys.modules.get("speechbrain.utils.importutils"), "LazyModule", None)
-    if lazy:
-        for name in [n for n, m in list(sys.modules.items()) if issubclass(type(m), lazy)]: del sys.modules[name]
+def _calm():
+    "SpeechBrain leaves lazy modules in sys.modules; asked for `__file__` (inspect, hypothesis) they import what is not installed. Let them say no"
+    if not importlib.util.find_spec("speechbrain"): return
+    lazy = importlib.import_module("speechbrain.utils.importutils").LazyModule
+    if (plain := lazy.__getattr__).__name__ == "_look": return
+
+    def _look(self, name):
+        if name.startswith("__"): raise AttributeError(name)
+        return plain(self, name)
+    lazy.__getattr__ = _look
 
 
 def need(module: str,  # what is imported
@@ -35,9 +40,8 @@ def need(module: str,  # what is imported
          ):
     "Import a package, or raise `ModelError` with the command that installs it"
     try:
-        out = importlib.import_module(module)
-        _forget_lazy()
-        return out
+        if extra == "diarize": _calm()
+        return importlib.import_module(module)
     except ModuleNotFoundError as e:
         raise ModelError(f"{e.name} is not installed: pip install 'voicenb[{extra}]'") from e
     except (ImportError, OSError, RuntimeError) as e:  # a library that is there and cannot load, such as one built for another torch

@@ -77,7 +77,7 @@ def source(model: str = "", commit: str = "") -> tuple[str, str]:  # folder or r
 @lru_cache
 def _snapshot(where: str, commit: str) -> Path:
     "A hub model's folder, looked up once a process"
-    packages.need("huggingface_hub", "pyannote")
+    packages.need("huggingface_hub", "diarize")
     return packages.model(where, FILES, commit)
 
 
@@ -109,7 +109,7 @@ def _loaded(folder: Path, seen: tuple, device: str):
     import torch
     import yaml
     warnings.filterwarnings("ignore", message=r"\s*torchcodec is not installed")  # it is for reading files, which is done here
-    packages.need("pyannote.audio", "pyannote")
+    packages.need("pyannote.audio", "diarize")
     from pyannote.audio.core.plda import PLDA
     from pyannote.audio.pipelines import SpeakerDiarization
     try:
@@ -140,7 +140,7 @@ def rows(full, first, recording: str, prints: dict) -> list[tuple]:
 def diarize(audio: Path, recording: str, seconds: float, least: int = 1, most: int = 20, model: str = "", commit: str = "", device: str = "") -> pd.DataFrame:
     "The turns of a master, overlapping ones too; the whole recording is in memory: 0.25 GB an hour, and what the networks take"
     import torch
-    packages.need("pyannote.audio", "pyannote")
+    packages.need("pyannote.audio", "diarize")
     pipe = pipeline(home(model, commit), packages.device(device))
     sound = np.concatenate(list(vad.windows(audio, recording, seconds)))
     many = dict(num_speakers=least) if least == most else dict(min_speakers=least, max_speakers=most)
