@@ -59,7 +59,7 @@ def _probe(r) -> dict:
     except OSError: return ingest._rejected(Entry(r.source, r.file, 0), "missing", "listed, and not in the folder")
     if not os.path.isfile(r.source): return dict(ingest.probe(Entry(r.source, r.file, 0, "not a regular file")), recording=r.recording)
     row = ingest.probe(Entry(r.source, r.file, size), AUDIO | ingest.OTHER)
-    return row | dict(detail="damaged: not audio that can be decoded") if "(Error opening " in row["detail"] else row  # libsndfile says of other bytes that there is no file
+    return row | dict(detail="damaged: not audio that can be decoded") if "(File does not exist" in row["detail"] else row  # libsndfile says of other bytes that there is no file
 
 
 def texts(recordings: pd.DataFrame) -> dict[str, str]:  # file -> text, as `transcribe.words` takes it
