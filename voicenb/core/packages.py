@@ -135,7 +135,8 @@ def patience(seconds: float):
     from huggingface_hub.utils import _http
     before = getattr(_http, "_GLOBAL_CLIENT_FACTORY", _http.default_client_factory)
 
-    def limit(request): request.extensions["timeout"] = {k: v or seconds for k, v in request.extensions["timeout"].items()}
+    def limit(request):  # some calls of the client say None themselves, so a default is not enough
+        request.extensions["timeout"] = {k: v or seconds for k, v in request.extensions["timeout"].items()}
 
     def make():
         client = before()

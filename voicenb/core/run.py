@@ -105,13 +105,14 @@ class _Work:
         todo = {work / sh.shard_name(t, by) if first else work / "shard-whole.parquet": t for t in parts}
         due = {p: t for p, t in todo.items() if not p.exists()}
         self._share(fn, {p: bound | ({first: t} if first else {}) for p, t in due.items()})
-        tables = [tb.load(p) for p in todo]
-        out = sh.in_order([*tables, *old], want, by) if by else tables[0]
-        if by: sh.remember(work, self._recipe(fn, bound, first, table), want)
-        if by and uses:
-            tb.save(out, work / "slim.parquet")
-            out = sh.widen(sh.in_order([whole], want, by), out, uses)
-        tb.save(out, work / "table.parquet")
+        if by:
+            out = sh.in_order([*(tb.load(p) for p in todo), *old], want, by)
+            sh.remember(work, self._recipe(fn, bound, first, table), want)
+            if uses:
+                tb.save(out, work / "slim.parquet")
+                out = sh.widen(sh.in_order([whole], want, by), out, uses)
+            tb.save(out, work / "table.parquet")
+        else: os.replace(*todo, work / "table.parquet")
         os.replace(work, home)
         for p in home.glob("shard-*.parquet"): p.unlink()
         return sum(len(t) for t in due.values()) if first else 0
@@ -180,7 +181,8 @@ class _Log(_Shards):
     @property
     def peak_rss_mb(self) -> int:
         "Highest resident memory of this process and its workers together, MB"
-        return sh.peak_mb() + sum(v for who, v in self.workers.items() if who != sh.me())
+        others = sorted((v for who, v in self.workers.items() if who != sh.me()), reverse=True)
+        return sh.peak_mb() + sum(others[:self.jobs])  # more than `jobs` never live at once
 
 # %% ../../nbs/core/01_run.ipynb #4627982c
 class Run(_Log):

@@ -24,7 +24,7 @@ from . import table as tb
 # %% ../../nbs/core/01a_shards.ipynb #da52a785
 def prints(table: pd.DataFrame, by: str) -> pd.Series:  # group -> 16 hex digits, in order of first appearance
     "A hash of the rows of each group"
-    plain = pd.DataFrame({c: table[c].map(json.dumps) if tb.SCHEMA.get(c, ("",))[0].startswith(("list", "texts")) else table[c] for c in table})
+    plain = pd.DataFrame({c: [hashlib.sha256(json.dumps(v).encode()).hexdigest() for v in table[c]] if tb.SCHEMA.get(c, ("",))[0].startswith(("list", "texts")) else table[c] for c in table})
     rows = pd.util.hash_pandas_object(plain, index=False).to_numpy()
     group, names = pd.factorize(table[by])
     order = np.argsort(group, kind="stable")
@@ -39,7 +39,9 @@ def shards(table: pd.DataFrame, by: str | None, size: int = SHARD) -> list[pd.Da
     "Split a table into runs of `size` whole groups, in order of first appearance"
     if by is None or not len(table): return [table]
     group = pd.factorize(table[by])[0] // size
-    return [table[group == g].reset_index(drop=True) for g in range(group.max() + 1)]
+    if (np.diff(group) < 0).any(): table = table.iloc[np.argsort(group, kind="stable")]
+    cuts = np.r_[0, np.cumsum(np.bincount(group))]
+    return [table.iloc[a:b].reset_index(drop=True) for a, b in zip(cuts, cuts[1:])]
 
 
 def shard_name(part: pd.DataFrame, by: str | None) -> str:
@@ -77,11 +79,11 @@ def known(folders: list[Path],  # where the stage stored tables before, newest f
 def in_order(parts: list[pd.DataFrame], want: pd.Series, by: str) -> pd.DataFrame:
     "Parts as one table: the groups in the order in which they came, the rows of a group as they were"
     full = [t for t in parts if len(t)] or parts[:1]
-    out = pd.concat(full, ignore_index=True)
+    out = pd.concat(full, ignore_index=True) if len(full) > 1 else full[0].reset_index(drop=True)
     if by not in out: raise tb.TableError(f"a stage that is split by {by!r} must keep that column")
     rank = out[by].map(pd.Series(range(len(want)), index=want.index))
     if rank.isna().any(): raise tb.TableError(f"a stage made rows of {by} {out[by][rank.isna()].iloc[0]!r}, which did not go in")
-    return out.iloc[np.argsort(rank.to_numpy(), kind="stable")].reset_index(drop=True)
+    return out if rank.is_monotonic_increasing else out.iloc[np.argsort(rank.to_numpy(), kind="stable")].reset_index(drop=True)
 
 # %% ../../nbs/core/01a_shards.ipynb #7d588863
 def widen(table: pd.DataFrame,  # what went in, every column
@@ -98,6 +100,7 @@ def widen(table: pd.DataFrame,  # what went in, every column
 # %% ../../nbs/core/01a_shards.ipynb #d0aa76e8
 def work(fn, params: dict, path: str) -> tuple[str, int]:  # -> (host and process id, peak MB)
     "Compute one shard and store it; runs in a worker process"
+    if getattr(fn, "stage", {}).get("by"): params = {k: tb.plain(v) if isinstance(v, pd.DataFrame) else v for k, v in params.items()}  # a shard is small
     tb.save(tb.check(fn(**params).reset_index(drop=True), fn.__name__), path)
     return me(), peak_mb()
 
@@ -120,10 +123,12 @@ def spread(executor: str,  # local or ray
            ):
     "Compute shards wherever there is a worker; yields (worker, peak MB) as they finish"
     if executor == "ray": yield from _on_cluster(tasks)
-    elif executor == "local":
+    elif executor != "local": raise ValueError(f"no executor is called {executor!r}; take local or ray")
+    elif jobs == 1:
+        for t in tasks: yield work(*t)
+    else:
         from joblib import Parallel, delayed
         yield from Parallel(n_jobs=jobs, return_as="generator_unordered", max_nbytes=None)(delayed(work)(*t) for t in tasks)
-    else: raise ValueError(f"no executor is called {executor!r}; take local or ray")
 
 
 def cluster():

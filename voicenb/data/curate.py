@@ -248,7 +248,7 @@ def split(clips: pd.DataFrame,  # selected clips
     if min(valid, test) < 0 or valid + test >= 1: raise ValueError(f"valid={valid:g}, test={test:g}: shares of the minutes, together under 1")
     t = clips.copy()
     t["split"] = ""
-    kept = t[t.kept] if "kept" in t else t
+    kept = t.loc[t.kept if "kept" in t else t.index, [c for c in ("recording", "text", "start", "end") if c in t]]
     if not len(kept): return t
     group = groups(kept)
     size = minutes(kept).groupby(group).sum()

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..core.packages import token as known_token
+from ..core import packages
 from . import publish
 from .card import FACTS, MASK, NOT_NOTED, plain
 from .consent import SCOPES, HubError, consent, record_consent
@@ -131,23 +131,13 @@ def difference(files: dict,  # name -> path or bytes
 @contextlib.contextmanager
 def _manners(timeout: float):  # s without an answer
     "The hub's client with a timeout on every request and without a bar a file; everything as before afterwards"
-    from huggingface_hub import constants, set_client_factory
-    from huggingface_hub.utils import _http, are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
-    quiet = are_progress_bars_disabled()
-    before, xet = getattr(_http, "_GLOBAL_CLIENT_FACTORY", _http.default_client_factory), constants.HF_HUB_DISABLE_XET
-
-    def limit(request):  # some calls of the client say None themselves, so a default is not enough
-        request.extensions["timeout"] = {k: v or timeout for k, v in request.extensions["timeout"].items()}
-
-    def make():
-        client = before()
-        client.event_hooks = client.event_hooks | dict(request=[*client.event_hooks.get("request", []), limit])
-        return client
-    set_client_factory(make)
+    from huggingface_hub import constants
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+    quiet, xet = are_progress_bars_disabled(), constants.HF_HUB_DISABLE_XET
     if not quiet: disable_progress_bars()
-    try: yield
+    try:
+        with packages.patience(timeout): yield
     finally:
-        set_client_factory(before)
         constants.HF_HUB_DISABLE_XET = xet
         if not quiet: enable_progress_bars()
 
@@ -271,7 +261,7 @@ def push_to_hub(folder: str | Path,  # a dataset folder of `publish.dataset`
     from huggingface_hub.errors import HfHubHTTPError
     if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", repo): raise HubError(f"{repo!r}: a repository is called owner/name")
     if endpoint and not re.match(r"https?://[^/\s]", endpoint): raise HubError(f"endpoint={endpoint}: not the http(s) address of a hub")
-    api = HfApi(endpoint=endpoint or None, token=token or known_token() or get_token())
+    api = HfApi(endpoint=endpoint or None, token=token or packages.token() or get_token())
     info, files, hashes = prepared(folder, consent, licence, private, names, redacted, url=f"{api.endpoint}/datasets/{repo}")
     if not api.token: raise HubError(f"{repo}: no token; set HF_TOKEN to a token of the hub that may write")
     tag, state = f"v-{info['fingerprint']}", dict(done=0, of=0)

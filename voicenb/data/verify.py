@@ -35,7 +35,7 @@ def listened(clips: pd.DataFrame) -> np.ndarray:  # bool [clips]
 def _known(clips: pd.DataFrame, dim: int, engine: str) -> np.ndarray:  # bool [clips]
     "The kept rows whose embedding is stored; raises `ValueError` where another engine made it"
     if "embedding" not in clips: return np.zeros(len(clips), bool)
-    size = clips.embedding.map(len).to_numpy()
+    size = np.array([len(v) for v in clips.embedding], int)
     if (wrong := (size > 0) & (size != dim)).any():
         raise ValueError(f"the stored embeddings have {size[wrong][0]} numbers, {engine} makes {dim}: give verify.speaker the engine of verify.embed")
     return (size > 0) & clips.kept.to_numpy()
@@ -45,7 +45,7 @@ def embeddings(clips: pd.DataFrame, audio: Path, sources: dict[str, str], engine
     "Embeddings of clips, stored ones where there are; NaN for a row that is silent, not listened to or cannot be decoded"
     dim = se.engine(engine, model)["dim"]
     out, known = np.full((len(clips), dim), np.nan, np.float32), _known(clips, dim, engine)
-    if known.any(): out[known] = np.stack(clips.embedding[known].to_list())
+    for i in np.flatnonzero(known): out[i] = clips.embedding.iat[i]  # one by one: all of them as Python numbers take eight times the memory
     todo = np.flatnonzero(listened(clips) & ~known)
     for part in np.array_split(todo, -(-len(todo) // 32) or 1):
         batch = []
@@ -92,9 +92,12 @@ def scores_of(points: np.ndarray, who: np.ndarray, profile: np.ndarray, anchored
     s = points @ profile
     n = int((np.isfinite(points[:, 0]) & who).sum())
     if anchored or n < 3: return s
-    rest = profile[None] * n - points * 1.0
-    rest /= np.linalg.norm(rest, axis=1, keepdims=True)
-    return np.where(who, np.einsum("ij,ij->i", points, rest), s)
+    for i in range(0, len(points), 4096):
+        p = points[i:i + 4096]
+        rest = profile[None] * n - p
+        rest /= np.linalg.norm(rest, axis=1, keepdims=True)
+        s[i:i + 4096] = np.where(who[i:i + 4096], np.einsum("ij,ij->i", p, rest), s[i:i + 4096])
+    return s
 
 # %% ../../nbs/data/13_verify.ipynb #28fbbbc0
 def _unit(v: np.ndarray) -> np.ndarray:
