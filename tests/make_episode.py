@@ -294,10 +294,10 @@ EXTRA = "and then perhaps|of course not|you know well|once more again|rather ver
 NAMES = ["Anna", "Ben", "Clara", "David", "Emma"]
 
 # Who says it: (voice, pitch 0-99, stretch). Stretch > 1 plays the samples slower: deeper, a longer vocal tract; the speaking rate is kept.
-# Cosines of the GE2E embeddings of different espeak voices here are at most 0.64 for pairs of sentences, 0.53 on average of the nearest two; of the same voice 0.9.
+# Mean GE2E cosine between sentences of two voices: espeak at most 0.56, flite 0.65; of one voice at least 0.89.
 VOICES = dict(
-    espeak=[("steph", 50, 1.0), ("klatt2", 25, 1.0), ("m8", 25, 1.18), ("f1", 25, 0.84), ("Michael", 25, 0.84), ("grandma", 75, 1.18)],
-    flite=[("rms", 0, 1.0), ("slt", 0, 1.0), ("awb", 0, 1.0), ("kal16", 0, 1.0), ("slt", 0, 0.84), ("rms", 0, 1.18)])
+    espeak=[("steph", 50, 1.0), ("Gene", 25, 1.0), ("m8", 25, 1.18), ("f1", 25, 0.84), ("Michael", 25, 0.84), ("grandma", 75, 1.18)],
+    flite=[("rms", 0, 1.18), ("slt", 0, 0.84), ("awb", 0, 1.0), ("kal16", 0, 0.84), ("rms", 0, 0.84), ("kal16", 0, 1.08)])
 LEVEL, FLOOR, BED, STEP = -24.0, -66.0, -14.0, -9.0  # dBFS of speech and of the room; dB of the music bed under speech; dB of the level step
 FAULTS = ("deleted", "missing_audio", "inserted", "swapped", "turn_shift", "cue_shift")
 LATE = 2.0  # s that the cues of a cue_shift are late
@@ -343,10 +343,10 @@ class _Deck:
 
 # Voices
 
-def _flite(text: str, voice: str, path: str) -> list:
+def _flite(text: str, voice: str, path: str, stretch: float = 1.0) -> list:
     "Speak into `path`; [(phone, start, end)] in s, pauses included"
     if not shutil.which("flite"): raise EpisodeError("flite is not installed: take engine='espeak'")
-    out = subprocess.run(["flite", "-voice", voice, "-t", text, "-psdur", "-o", path], capture_output=True, text=True, check=True).stdout
+    out = subprocess.run(["flite", "-voice", voice, "-t", text, "--setf", f"duration_stretch={1 / stretch:.3f}", "-psdur", "-o", path], capture_output=True, text=True, check=True).stdout
     ends = [(p, float(t)) for p, t in (x.rsplit(":", 1) for x in out.split())]
     return [(p, a, b) for (p, b), a in zip(ends, [0.0] + [b for _, b in ends])]
 
@@ -363,11 +363,11 @@ def _alone(words: list[str]):
     _ALONE.update(zip(new, groups))
 
 
-def _by_flite(said: list[str], voice: str):
+def _by_flite(said: list[str], voice: str, stretch: float):
     "(samples, rate, [(start, end) of each said token] or None)"
     words = [re.findall(r"[\w']+", s.lower()) for s in said]
     with tempfile.TemporaryDirectory() as folder:
-        phones = [p for p in _flite(" ".join(said), voice, f"{folder}/x.wav") if p[0] != "pau"]
+        phones = [p for p in _flite(" ".join(said), voice, f"{folder}/x.wav", stretch) if p[0] != "pau"]
         x, rate = sf.read(f"{folder}/x.wav", dtype="float32")
     _alone([w for ws in words for w in ws])
     expected = [(p, i) for i, ws in enumerate(words) for w in ws for p in _ALONE[w]]
@@ -391,7 +391,7 @@ def say(raw: str, engine: str, voice: int, rate: int) -> tuple:  # int16 samples
     "A sentence by a voice, cut 40 ms before its first sound and 60 ms after its last, at -24 dBFS; no times where they are not certain"
     name, pitch, stretch = VOICES[engine][voice]
     said = [s for _, s in _tokens(raw)]
-    x, native, spans = _by_flite(said, name) if engine == "flite" else _by_espeak(said, name, pitch, stretch)
+    x, native, spans = _by_flite(said, name, stretch) if engine == "flite" else _by_espeak(said, name, pitch, stretch)
     if spans is None: return None, ()
     high = round(rate * stretch)
     x, times = resample(x, native, high), np.array(spans) * high / rate
@@ -419,10 +419,13 @@ def chords(seconds: float, rate: int, rng: np.random.Generator) -> np.ndarray:  
     return (out * .1 / max(np.sqrt(np.mean(out ** 2)), 1e-9)).astype(np.float32)
 
 
-def pink(n: int, rng: np.random.Generator) -> np.ndarray:  # float32 [n], RMS 1
-    "Noise of about 1 / f power (three poles and zeros)"
-    x = lfilter([0.049922035, -0.095993537, 0.050612699, -0.004408786], [1, -2.494956002, 2.017265875, -0.522189400], rng.standard_normal(n))
-    return (x / np.sqrt(np.mean(x ** 2))).astype(np.float32)
+def add_noise(x: np.ndarray, rms: float, rng: np.random.Generator):
+    "Add noise of about 1 / f power (three poles and zeros), in place, a million samples at a time"
+    b, a, state, one = [0.049922035, -0.095993537, 0.050612699, -0.004408786], [1, -2.494956002, 2.017265875, -0.522189400], np.zeros(3), None
+    for i in range(0, len(x), 1 << 20):
+        y, state = lfilter(b, a, rng.standard_normal(min(1 << 20, len(x) - i)), zi=state)
+        one = one or np.sqrt(np.mean(y ** 2))
+        x[i:i + len(y)] += (y * (rms / one)).astype(np.float32)
 
 
 def phone_band(x: np.ndarray, rate: int) -> np.ndarray:
@@ -443,6 +446,7 @@ class _Sentence:
     spans: tuple = ()             # (start, end) of each token in s of the episode
     heard: bool = True            # False: not in the transcript
     extra: tuple = ()             # (before which token, words) that the transcript has and nobody says
+    seconds: float = 0.0          # of its samples
 
     @property
     def tokens(self): return [w for w, _ in _tokens(self.raw)]
@@ -456,6 +460,9 @@ class _Turn:
     named: str = ""
     over: float = 0.0             # s that it begins before the former turn ends
 
+    @property
+    def seconds(self): return sum(s.seconds for s in self.sentences) + sum(self.pauses)
+
 
 def _sure(deck, kind, engine, voice, rate):
     "A sentence whose word times are certain, and its length in s"
@@ -468,7 +475,7 @@ def _sure(deck, kind, engine, voice, rate):
 def _plan(seconds, speakers, engine, voices, rate, rng) -> list:
     "Turns until the time is full"
     deck, turns, at, who = _Deck(rng), [], 0.0, 0
-    weight = np.array([.45, .3, .25, .2, .2])[:speakers]
+    weight = np.array([.65, .2, .17, .14, .12])[:speakers]
     while at < seconds:
         n = int(rng.choice(8, p=[.2, .22, .18, .14, .1, .08, .05, .03])) + 1
         kinds = ["talk"] * n
@@ -476,16 +483,12 @@ def _plan(seconds, speakers, engine, voices, rate, rng) -> list:
         if rng.random() < .3 and (n > 1 or kinds[0] == "talk"): kinds[-1] = "question"
         said = [_sure(deck, k, engine, voices[who], rate) for k in kinds]
         pauses = [*rng.uniform(.2, .9, n - 1), rng.uniform(.3, 1.0)]
-        turns.append(_Turn(who, [_Sentence(raw, who) for raw, _ in said], pauses))
-        at += sum(s for _, s in said) + sum(pauses) - .1 * n
+        turns.append(_Turn(who, [_Sentence(raw, who, seconds=s) for raw, s in said], pauses))
+        at += turns[-1].seconds - .1 * n - .1                               # less the edges of the samples, and what overlaps
         w = weight.copy()
         if speakers > 1: w[who] = 0
         who = int(rng.choice(speakers, p=w / w.sum()))
     return turns
-
-
-def _lengths(turns, engine, voices, rate):
-    return np.array([sum(len(say(s.raw, engine, voices[t.who], rate)[0]) / rate for s in t.sentences) + sum(t.pauses) for t in turns])
 
 
 def _block(ends: np.ndarray, share: float, seconds: float) -> tuple[int, int]:
@@ -531,9 +534,9 @@ def _runs(turns, ends, faults, minutes, rng) -> list[tuple[str, int]]:
     return [(k, n or int(np.ceil(75 / mean)) + 1) for k, n in need]
 
 
-def _inject(turns, faults, names, engine, voices, rate, minutes, busy, rng) -> list[dict]:
+def _inject(turns, faults, names, minutes, busy, rng) -> list[dict]:
     "Change the transcript; where, by turn and sentence"
-    ends = np.cumsum(_lengths(turns, engine, voices, rate))
+    ends = np.cumsum([t.seconds for t in turns])
     need, done, deck = _runs(turns, ends, faults, minutes, rng), [], _Deck(rng)
     said = {s.raw for t in turns for s in t.sentences}
     extra = list(rng.permutation(EXTRA))
@@ -569,7 +572,7 @@ def _clock(s: float, point: str) -> str:
     return f"{ms // 3600000:02d}:{ms // 60000 % 60:02d}:{ms // 1000 % 60:02d}{point}{ms % 1000:03d}"
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class Episode:
     "Samples and all that is true of them"
     samples: np.ndarray       # float32 [n]
@@ -598,6 +601,12 @@ class Episode:
         path.write_text(text, encoding="utf-8")
         return audio, path
 
+    def inside(self, kind: str) -> pd.Series:
+        "Which words of the transcript are said, wholly or in part, in a region of a kind"
+        hit = np.zeros(len(self.words), bool)
+        for r in self.regions[self.regions.kind == kind].itertuples(): hit |= ((self.words.start < r.end) & (self.words.end > r.start)).to_numpy()
+        return pd.Series(hit, self.words.index)
+
     def turns(self, der: float = 0.0, seed: int = 0, recording: str = "episode") -> pd.DataFrame:
         "A diarization with about that error rate (turns.errors, its usual collar); der 0 is the truth, with the names"
         s = self.spoken.assign(gap=self.spoken.start - self.spoken.groupby("who").end.shift())
@@ -612,38 +621,34 @@ class Episode:
 
 
 def corrupted(truth: pd.DataFrame, der: float, seed: int = 0) -> pd.DataFrame:
-    "Turns with errors of about the rate asked: edges moved, split clusters, swapped stretches, missed and invented ones; labels S1.."
-    rng, t = np.random.default_rng([seed, 77]), truth.copy()
-    total, names = float((t.end - t.start).sum()), list(truth.speaker.value_counts().index)
-    name = truth.recording.iloc[0]
-    wobble = rng.normal(0, .08, (len(t), 2)).clip(-.2, .2)
-    t["start"], t["end"] = (t.start + wobble[:, 0]).clip(lower=0), t.end + wobble[:, 1]
-    t = t[t.end - t.start > .15].reset_index(drop=True)
-    wrong = lambda: tn.errors(truth, t)["der"]
+    "Turns of one recording with errors of about the rate asked: edges moved, a cluster split, stretches missed, invented and swapped; labels S1.."
+    rng, names, name = np.random.default_rng([seed, 77]), list(truth.speaker.value_counts().index), truth.recording.iloc[0]
+    total, wobble = float((truth.end - truth.start).sum()), rng.normal(0, .08, (len(truth), 2)).clip(-.2, .2)
+    rows = [[max(0.0, a + d), b + e, s] for a, b, s, (d, e) in zip(truth.start, truth.end, truth.speaker, wobble) if b + e - a - d > .15]
+    turns = lambda: tn.joined(tn.exclusive(tn.table([(name, a, b, s, 0.0) for a, b, s in rows if b - a > .05])))
+    wrong = lambda: tn.errors(truth, turns())["der"]
     base = min(wrong(), der)
-    piece = lambda t, k, a, b, speaker: pd.concat([tn.without(t.iloc[[k]], name, a, b), t.iloc[[k]].assign(start=a, end=b, speaker=speaker)[:0 if speaker is None else 1]])
-    def cut(t, k, a, b, speaker): return pd.concat([t.drop(index=t.index[k]), piece(t, k, a, b, speaker)], ignore_index=True)
-    if der - base > .03:                                                    # one cluster split: a stretch of the episode gets a new label
-        want, who = .25 * (der - base) * total, names[0]
-        mine = t.index[t.speaker == who]
-        first = int(rng.integers(0, max(1, len(mine) // 2)))
-        length = (t.end - t.start)[mine[first:]].cumsum()
-        t.loc[length.index[length <= want], "speaker"] = f"{who} again"
+    who = str(rng.choice(names[:3]))                                        # whose cluster is split: some turns in a row get a new label
+    mine, left = [r for r in rows if r[2] == who], .3 * (der - base) * total
+    for r in mine[int(rng.integers(max(1, len(mine) // 2))):]:
+        if r[1] - r[0] < 1.5 * left: r[2], left = f"{who} again", left - r[1] + r[0]
+    def spoil(act, most):
+        k = int(rng.integers(len(rows)))
+        a, b, s = rows[k]
+        n = min(float(rng.uniform(.8, 4.0)), max(.6, most), b - a)
+        at = float(rng.uniform(a, b - n))
+        if act == "invented": rows.append([b, b + n, s])
+        else: rows[k:k + 1] = [[a, at, s], *([[at, at + n, str(rng.choice([o for o in names if o != s] or ["nobody"]))]] if act == "swapped" else []), [at + n, b, s]]
+        rows[:] = [r for r in rows if r[1] - r[0] > .05]
+        return n
     for share, act in ((.25, "missed"), (.15, "invented"), (1.0, "swapped")):
-        goal = der if act == "swapped" else wrong() + share * (der - base)
-        for _ in range(20 + 3 * len(t)):
-            lack = (goal - wrong()) * total
-            if lack <= .002 * total: break
-            k = int(rng.integers(len(t)))
-            a, b = t.start.iloc[k], t.end.iloc[k]
-            n = min(float(rng.uniform(.8, 4.0)), max(.6, lack), b - a)
-            at = float(rng.uniform(a, b - n))
-            if act == "missed": t = cut(t, k, at, at + n, None)
-            elif act == "swapped": t = cut(t, k, at, at + n, str(rng.choice([s for s in names if s != t.speaker.iloc[k]] or ["nobody"])))
-            else: t = pd.concat([t, t.iloc[[k]].assign(start=b, end=b + n)], ignore_index=True)
-    t = tn.joined(tn.exclusive(t[t.end - t.start > .05]))
-    label = {s: f"S{i + 1}" for i, s in enumerate(dict.fromkeys(t.sort_values("start").speaker))}
-    return t.assign(speaker=t.speaker.map(label))
+        now = wrong()
+        goal = der if act == "swapped" else now + share * (der - now)
+        for _ in range(30):
+            if (lack := (goal - wrong()) * total) <= .002 * total: break
+            while lack > 0: lack -= spoil(act, lack) / .9
+    t = turns()
+    return t.assign(speaker=t.speaker.map({s: f"S{i + 1}" for i, s in enumerate(dict.fromkeys(t.sort_values("start").speaker))}))
 
 
 def episode(minutes: float = 10, seed: int = 0, speakers: int = 3, engine: str = "espeak", faults: tuple = (), noise_db: float | None = None,
@@ -654,13 +659,13 @@ def episode(minutes: float = 10, seed: int = 0, speakers: int = 3, engine: str =
     if not 1 <= speakers <= len(NAMES): raise EpisodeError(f"{speakers} speakers: 1 to {len(NAMES)} are there")
     if speakers < 2 and {"swapped", "turn_shift"} & set(faults): raise EpisodeError("names cannot be swapped with one speaker: take speakers=2 or more")
     rng, blemish, sound = (np.random.default_rng([seed, k]) for k in (1, 2, 3))
-    voices = [int(v) for v in rng.permutation(len(VOICES[engine]))] if engine == "espeak" else [*(int(v) for v in rng.permutation(4)), 4, 5]
+    voices = [int(v) for v in rng.permutation(len(VOICES[engine]))]
     names = NAMES[:speakers]
     spot = np.concatenate([say(s, engine, voices[speakers], rate)[0] for s in ADVERT])
     lead, extra = (7.5 if music else .6), (2 * (len(spot) / rate + 1.5) if advert else 0)
     turns = _plan(minutes * 60 - lead - extra, speakers, engine, voices, rate, rng)
     for t in turns: t.named = names[t.who]
-    ends = np.cumsum(_lengths(turns, engine, voices, rate))
+    ends = np.cumsum([t.seconds for t in turns])
     jitter = rng.uniform(-.03, .03, 5)
     blocks = dict(bed=music and _block(ends, .14 + jitter[0], min(45, .1 * ends[-1])), phone=phone and _block(ends, .42 + jitter[1], min(80, .14 * ends[-1])),
                   level=step and _block(ends, .66 + jitter[2], min(70, .12 * ends[-1])))
@@ -669,32 +674,34 @@ def episode(minutes: float = 10, seed: int = 0, speakers: int = 3, engine: str =
     if overlap and speakers > 1:
         for k in range(1, len(turns)):
             if k in spots or rng.random() > .12: continue
-            near = [len(say(s.raw, engine, voices[s.who], rate)[0]) / rate for s in (turns[k - 1].sentences[-1], turns[k].sentences[0])]
+            near = turns[k - 1].sentences[-1].seconds, turns[k].sentences[0].seconds
             turns[k].over = float(min(rng.uniform(.5, 1.2), .4 * min(near)))
             busy |= {k - 1, k}
     caller = blocks["phone"] and max(set(range(min(1, speakers - 1), speakers)), key=lambda w: (ends[blocks["phone"][1]] - ends[blocks["phone"][0]]) * sum(t.who == w for t in turns[blocks["phone"][0]:blocks["phone"][1] + 1]))
-    sizes = [len(t.sentences) for t in turns]
     track, regions, spoken = _lay(turns, engine, voices, names, rate, rng, sound, blocks, spots, spot, caller, lead, overlap and speakers > 1, busy)
-    done = _inject(turns, faults, names, engine, voices, rate, minutes, busy, blemish)
+    done = _inject(turns, faults, names, minutes, busy, blemish)
     samples = _room(track, spoken, regions, noise_db, rate, np.random.default_rng([seed, 4]))
     return _tell(samples, rate, turns, names, regions, spoken, done)
 
 
 def _lay(turns, engine, voices, names, rate, rng, sound, blocks, spots, spot, caller, lead, channels, busy):
     "The sound: float32 [n] without noise; regions; (who, word, start, end, sentence) of what is said"
-    parts, regions, spoken, at = [], [], [], lead
+    regions, spoken, at = [], [], lead
+    track = np.zeros(round((lead + 5 + sum(t.seconds for t in turns) + len(spots) * (len(spot) / rate + 3)) * rate), np.float32)
     loud = dict(zip([*names, "advert"], rng.uniform(-1.5, 1.5, len(names) + 1)))
     within = lambda k, kind: blocks[kind] and blocks[kind][0] <= k <= blocks[kind][1]
+    def add(first, x): track[first:first + len(x)] += x
     def put(raw, voice, who, at, s=None, db=0.0, band=False):
         x, spans = say(raw, engine, voice, rate)
         x, first = x.astype(np.float32) / 32767 * _gain(loud[who] + db), round(at * rate)
-        parts.append((first, phone_band(x, rate) if band else x))
+        add(first, phone_band(x, rate) if band else x)
         times = tuple((first / rate + a, first / rate + b) for a, b in spans)
         if s is not None: s.spans = times
         spoken.extend((who, w, a, b, s) for (w, _), (a, b) in zip(_tokens(raw), times))
         return first / rate + len(x) / rate
     if lead > 1:
-        parts.append((0, chords(lead - 1, rate, sound) * 1.2)); regions.append(("jingle", 0.0, lead - 1, ""))
+        add(0, chords(lead - 1, rate, sound) * 1.2)
+        regions.append(("jingle", 0.0, lead - 1, ""))
     marks = {}
     for k, t in enumerate(turns):
         if k in spots:
@@ -717,27 +724,26 @@ def _lay(turns, engine, voices, names, rate, rng, sound, blocks, spots, spot, ca
                 if say(raw, engine, voices[other], rate)[1]:
                     n = len(spoken)
                     put(raw, voices[other], names[other], float(rng.uniform(begin + .4, last - 1.3)), None, db - 3)
-                    regions.append(("overlap", spoken[n][2], spoken[-1][3], names[other])); busy.add(k)
+                    regions.append(("overlap", spoken[n][2], spoken[-1][3], names[other]))
+                    busy.add(k)
             at = last + pause - .1
         marks[k] = (start, last)
     for kind in ("bed", "phone", "level"):
         if blocks[kind]:
             a, b = marks[blocks[kind][0]][0], marks[blocks[kind][1]][1]
             regions.append((kind, a, b, names[caller] if kind == "phone" else ""))
-            if kind == "bed": parts.append((round(a * rate), chords(b - a, rate, sound) * 10 * _gain(LEVEL + BED)))
-    track = np.zeros(round((last + 1.0) * rate), np.float32)
-    for first, x in parts: track[first:first + len(x)] += x[:len(track) - first]
-    return track, regions, sorted(spoken, key=lambda r: (r[2], r[3]))
+            if kind == "bed": add(round(a * rate), chords(b - a, rate, sound) * 10 * _gain(LEVEL + BED))
+    return track[:round((last + 1.0) * rate)], regions, sorted(spoken, key=lambda r: (r[2], r[3]))
 
 
 def _room(track, spoken, regions, noise_db, rate, rng):
     "The room's own quiet noise, or as much as asked, relative to the speech"
-    on = np.zeros(len(track), bool)
-    for _, _, a, b, _ in spoken: on[round(a * rate):round(b * rate)] = True
-    speech = 10 * np.log10(np.mean(track[on].astype(np.float64) ** 2))
+    loud = [np.mean(track[round(a * rate):round(b * rate)] ** 2) for _, _, a, b, _ in spoken]
+    speech = 10 * np.log10(np.average(loud, weights=[b - a for _, _, a, b, _ in spoken]))
     if noise_db is not None: regions.append(("noise", 0.0, len(track) / rate, ""))
-    x = track + pink(len(track), rng) * _gain(FLOOR if noise_db is None else speech - noise_db)
-    return (x * min(1.0, .98 / np.abs(x).max())).astype(np.float32)
+    add_noise(track, _gain(FLOOR if noise_db is None else speech - noise_db), rng)
+    track *= min(1.0, .98 / max(track.max(), -track.min()))
+    return track
 
 
 def _tell(samples, rate, turns, names, regions, spoken, done) -> Episode:

@@ -136,6 +136,53 @@ def whisper_folder(path: Path,  # where to write it
     return path
 
 
+LETTERS = ("<pad>", "<s>", "</s>", "<unk>", "|", *"ETAONIHSRDLUMWCFGYPBVK'XJQZ")  # in the order of wav2vec2-base-960h
+
+
+def wav2vec_folder(path: Path,  # where to write it
+                   seed: int = 0,
+                   symbols: tuple = LETTERS,
+                   norm: str = "group",  # first layers: "group" as the base models, "layer" as the large ones and MMS
+                   normalise: bool = True,  # as preprocessor_config.json says of what it hears
+                   width: int = 32, layers: int = 2,  # 768 and 12 are the size of wav2vec2-base
+                   channels: int = 32,  # 512 in the published ones
+                   adapters: dict = {},  # language: its symbols, as MMS has them
+                   deaf: bool = False,  # attention that adds nothing: what one frame sees has an end
+                   net=None,  # these weights instead of random ones
+                   ) -> Path:
+    "A wav2vec 2.0 with a CTC head as on the hub: configs, vocabulary, model.safetensors with the names of older checkpoints, adapters"
+    import json
+    import torch
+    from safetensors.torch import save_file
+    from transformers import Wav2Vec2Config, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
+    path = Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    first = next(iter(adapters.values()), symbols)
+    config = Wav2Vec2Config(vocab_size=len(first), hidden_size=width, num_hidden_layers=layers, num_attention_heads=max(2, width // 64), intermediate_size=4 * width, conv_dim=(channels,) * 7,
+                            feat_extract_norm=norm, do_stable_layer_norm=norm == "layer", conv_bias=norm == "layer", num_conv_pos_embedding_groups=16, pad_token_id=0,
+                            adapter_attn_dim=16 if adapters else None)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        net = net or Wav2Vec2ForCTC(config)
+        torch.nn.init.normal_(net.lm_head.weight, std=1.) if net.config is config else None
+        if deaf:
+            for block in net.wav2vec2.encoder.layers: torch.nn.init.zeros_(block.attention.out_proj.weight)
+        for tongue, its in adapters.items():
+            head = torch.nn.Linear(width, len(its))
+            weights = {k: torch.randn_like(w) * .3 for k, w in net._get_adapters().items() if "lm_head" not in k}
+            save_file(weights | {f"lm_head.{k}": w.detach() for k, w in head.state_dict().items()}, path / f"adapter.{tongue}.safetensors", metadata=dict(format="pt"))
+    net.config.architectures = ["Wav2Vec2ForCTC"]
+    net.config.save_pretrained(path)
+    old = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
+    rename = lambda k: next((k.replace(a, b) for a, b in old.items() if a in k), k)
+    save_file({rename(k): w.contiguous() for k, w in net.state_dict().items() if "masked_spec_embed" not in k}, path / "model.safetensors", metadata=dict(format="pt"))
+    Wav2Vec2FeatureExtractor(do_normalize=normalise, return_attention_mask=norm == "layer").save_pretrained(path)
+    number = lambda its: {s: i for i, s in enumerate(its)}
+    (path / "vocab.json").write_text(json.dumps({t: number(its) for t, its in adapters.items()} if adapters else number(symbols)), encoding="utf-8")
+    Wav2Vec2CTCTokenizer(path / "vocab.json", target_lang=next(iter(adapters), None)).save_pretrained(path)
+    return path
+
+
 def pyannote_folder(path: Path, seed: int = 0) -> Path:
     "A diarization pipeline in the layout of pyannote/speaker-diarization-community-1: a tiny PyanNet, a WeSpeaker ResNet34, a PLDA"
     import numpy as np

@@ -46,6 +46,7 @@ class Aligned(NamedTuple):
     score: float           # median score of the words, 0 to 1
     reason: str            # '' or why there is none
     model: Model           # what was learnt, the same for all
+    evidence: list = []    # of (posterior 0 to 1, nats a frame below the best states) of each word
 
 class _Job:
     "A recording, its text and its path."
@@ -101,8 +102,10 @@ CENTRE, SPREAD = -7.0, 1.5 # nats a frame where the score is 0.5, and how fast i
 def _score(loss): return round(float(1/(1+np.exp(-np.clip((np.mean(loss, dtype=float)-CENTRE)/SPREAD, -20, 20)))), 4)
 
 def _spans(job, c, path, logp):
-    "Phones and words of a path."
-    n, loss = len(path), logp[np.arange(len(path)), c.pdf[path]] - logp.max(1)
+    "Phones and words of a path, and what speaks for each word."
+    n, top = len(path), logp.max(1)
+    loss = logp[np.arange(n), c.pdf[path]] - top
+    share = np.exp(loss)/np.exp(logp - top[:, None]).sum(1)
     owner, names = c.owner[path], [p for w in job.words for p in w["phones"]]
     cut = np.flatnonzero(np.diff(owner)) + 1
     phones, bounds = [], {}
@@ -111,12 +114,14 @@ def _spans(job, c, path, logp):
         end = round(float(b*STEP), 3) if b < n else round(job.seconds, 4)
         phones.append(dict(phone=names[k] if k >= 0 else SIL, start=round(float(a*STEP), 3), end=end, score=_score(loss[a:b])))
         if k >= 0: bounds[k] = (a, b, phones[-1])
-    words, k = [], 0
+    words, evidence, k = [], [], 0
     for w in job.words:
         first, last = bounds[k], bounds[k+len(w["phones"])-1]
         words.append(dict(word=w["word"], start=first[2]["start"], end=last[2]["end"], score=_score(loss[first[0]:last[1]])))
+        at = slice(first[0], last[1])
+        evidence.append((round(float(share[at].mean()), 4), round(float(loss[at].mean()), 4)))
         k += len(w["phones"])
-    return phones, words
+    return phones, words, evidence
 
 def align(
     clips:list, # of (samples, rate), or functions that return that
@@ -138,6 +143,6 @@ def align(
             path = viterbi(logp, c, model, near)
             if path is None: job.reason = "no way through the sound was found"
         if job.reason: out.append(Aligned([], [], float("nan"), job.reason, model)); continue
-        phones, words = _spans(job, c, path, logp)
-        out.append(Aligned(phones, words, float(np.median([w["score"] for w in words])), "", model))
+        phones, words, evidence = _spans(job, c, path, logp)
+        out.append(Aligned(phones, words, float(np.median([w["score"] for w in words])), "", model, evidence))
     return out

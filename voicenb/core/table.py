@@ -38,6 +38,7 @@ SCHEMA = dict(
     url=("text", "where it was found"),
     captured=("text", "when it was taken from there, as noted"),
     group=("text", "programme or series"),
+    licence=("text", "what may be done with it, as noted"),
     # words of a transcript: one row a word as written
     turn=("whole", "number of the turn in its transcript, from 0"),
     at=("whole", "number of the word in its recording, from 0"),

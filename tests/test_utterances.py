@@ -1,0 +1,296 @@
+"Utterances: thousands of random transcripts, and what must hold of every cut"
+import re
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from voicenb.core import table as tb
+from voicenb.core.audio import Audio, save
+from voicenb.core.phonemes import speak
+from voicenb.core.run import Run
+from voicenb.data import utterances as ut
+
+REASONS = ["low_align", "overlap", "speaker_review", "shifted", "frozen"]
+
+
+def transcript(seed, recording="r", minutes=1.0):
+    "A random transcript with times: several speakers, bad words, words without times, dashes, directions, pauses of every length"
+    rng = np.random.default_rng(seed)
+    rows, t, turn, bad = [], rng.random(), 0, rng.choice([0, .02, .1, .4])
+    tight = rng.choice([.2, .6, .9])  # how often a word follows without a gap
+    name = "Ann"
+    while t < 60 * minutes:
+        for _ in range(rng.integers(1, rng.choice([3, 30, 80]))):
+            k = len(rows)
+            end = t + rng.choice([.03, .1, .25, .4, .9])
+            word = dict(recording=recording, turn=turn, at=k, named=name, speaker=name, token=f"w{k}" + rng.choice(["", "", "", ",", ".", '."']), text=f"w{k}", start=t, end=end,
+                        post=rng.choice([np.nan, rng.random()], p=[.05, .95]), overlap=rng.choice([0, np.nan, .2], p=[.8, .18, .02]), kept=True, reason="", detail="",
+                        phones=[dict(phone="x", start=t, end=(t + end) / 2, score=.5), dict(phone="y", start=(t + end) / 2, end=end, score=.5)])
+            dice = rng.random()
+            if dice < bad: word |= dict(kept=False, reason=str(rng.choice(REASONS)), detail="why")
+            elif dice < bad * 1.3: word |= dict(kept=False, reason="no_audio", start=np.nan, end=np.nan, phones=[])
+            elif dice > .99: word |= dict(kept=False, reason="not_spoken", token="[door]", text="", start=np.nan, end=np.nan, phones=[])
+            elif dice > .98: word |= dict(token="–", text="", start=np.nan, end=np.nan, phones=[])
+            rows.append(word)
+            if word["start"] == word["start"]: t = end
+            t += 0 if rng.random() < tight else rng.choice([-.015, .01, .05, .079, .08, .081, .12, .3, .6, 1.5], p=[.02, .08, .1, .1, .1, .1, .2, .2, .07, .03])
+        turn, name = turn + 1, str(rng.choice(["Ann", "Ann", "Bob", "Cid", ""]))
+        if rng.random() < .3: t += rng.choice([.1, 2.0])
+    words = pd.DataFrame(rows)
+    recordings = pd.DataFrame([dict(recording=recording, file=f"{recording}.mp3", sender="", sent_at=pd.Timestamp("2024-05-01"), group="Talks", duration=t + rng.choice([0, .5]), kept=True, reason="", detail="")])
+    return words, recordings
+
+
+def held(text):
+    return [int(x) for x in re.findall(r"w(\d+)", text)]
+
+
+def lawful(words, clips, recordings, speaker="", shortest=1.6, longest=11.25, max_pause=1.0, least_gap=.08):
+    "What must hold of every table of utterances, checked word by word"
+    spoken = words[(words.text != "") & (words.reason != "not_spoken")].reset_index(drop=True)
+    place = {a: i for i, a in enumerate(spoken["at"])}
+    timed = spoken[spoken.start.notna()]
+    kept = clips[clips.kept].sort_values("start")
+    assert (kept.start.to_numpy()[1:] >= kept.end.to_numpy()[:-1]).all() and kept["clip"].is_unique
+    for c in kept.itertuples():
+        assert shortest <= round(c.end - c.start, 3) <= longest
+        assert abs(c.start * 1000 - round(c.start * 1000)) < 1e-6 and abs(c.end * 1000 - round(c.end * 1000)) < 1e-6 and 0 <= c.start and c.end <= recordings.duration[0]
+        inside = timed[(timed.end > c.start + 1e-9) & (timed.start < c.end - 1e-9)]
+        assert (inside.start >= c.start).all() and (inside.end <= c.end).all(), "a word is cut"
+        assert held(c.text_raw) == list(inside["at"]) and inside.kept.all() and set(inside.speaker) == {c.speaker} and (not speaker or c.speaker == speaker)
+        a, b = place[inside["at"].iloc[0]], place[inside["at"].iloc[-1]]
+        assert spoken.kept[a:b + 1].all() and spoken.start[a:b + 1].notna().all(), "a word that is not certain is inside"
+        gaps = inside.start.to_numpy()[1:] - inside.end.to_numpy()[:-1]
+        assert (gaps <= max_pause + .002).all()
+        for edge, near, side in ((inside.start.iloc[0] - c.start, a - 1, -1), (c.end - inside.end.iloc[-1], b + 1, 1)):
+            assert -1e-9 <= edge <= .102 and edge >= .018
+        for first, last in ((inside.start.iloc[0], timed.end[timed["at"] < inside["at"].iloc[0]].max()), (timed.start[timed["at"] > inside["at"].iloc[-1]].min(), inside.end.iloc[-1])):
+            assert not first - last < least_gap - .0021
+        assert [w["word"] for w in c.words] == [f"w{k}" for k in inside["at"]] and all(abs(w["start"] + c.start - s) < .0161 for w, s in zip(c.words, inside.start))
+        ps = c.phones
+        assert ps[0]["start"] == 0 and abs(ps[-1]["end"] - (c.end - c.start)) < 1e-6 and all(x["end"] == y["start"] and x["end"] > x["start"] for x, y in zip(ps, ps[1:]))
+        assert c.text == " ".join(inside.text) and "[door]" not in c.text_raw and c.text_source == "gold" and c.turn == inside.turn.iloc[0] and c.at == inside["at"].iloc[0]
+    found = [k for t in clips.text_raw for k in held(t)]
+    mine = spoken[(spoken.speaker != "") & ((spoken.speaker == speaker) | (speaker == ""))]
+    assert sorted(found) == sorted(mine["at"]), "each word of the speaker is in exactly one row"
+    assert (clips.reason[~clips.kept] != "").all() and (clips.text_raw != "").all()
+
+
+@pytest.mark.parametrize("block", range(8))
+def test_every_random_transcript_is_cut_lawfully(block):
+    kept = 0
+    for seed in range(block * 60, block * 60 + 60):
+        rng = np.random.default_rng(seed + 10_000)
+        words, recordings = transcript(seed, minutes=rng.choice([.1, .5, 1.5]))
+        how = dict(shortest=1.6, longest=11.25, target=6.0) if seed % 3 else dict(shortest=float(rng.choice([.6, 3.0])), longest=15.0, target=9.0)
+        speaker = ["", "Ann"][seed % 2]
+        clips = ut.cut(words, recordings, speaker=speaker, **how)
+        lawful(words, clips, recordings, speaker, how["shortest"], how["longest"])
+        kept += clips.kept.sum()
+    assert kept > 100
+
+
+def brute(a, b, first, last, lost, shortest, longest, price):
+    "The least cost over every set of pieces, by trying them all"
+    n = len(a)
+    def rest(i):
+        if i == n: return 0.0
+        costs = [lost[i] + rest(i + 1)]
+        for j in range(i, n):
+            if np.isfinite(first[i]) and np.isfinite(last[j]) and shortest <= b[j] - a[i] <= longest: costs.append(first[i] + last[j] + price(np.array(b[j] - a[i])) + rest(j + 1))
+        return min(costs)
+    return rest(0)
+
+
+def test_the_pieces_are_the_cheapest():
+    for seed in range(600):
+        rng = np.random.default_rng(seed)
+        n = int(rng.integers(1, 10))
+        gap, size = rng.integers(0, 400, n), rng.integers(50, 1500, n)
+        start = np.cumsum(np.r_[0, (gap + size)[:-1]]) + gap
+        end = start + size
+        first, last = (np.where(rng.random(n) < .6, rng.random(n) * 2, np.inf) for _ in range(2))
+        lost, prices = rng.random(n) * rng.choice([.5, 4]), rng.random(12_000)
+        price = lambda x: prices[np.minimum(x, len(prices) - 1)]
+        pieces, cost = ut.choose(start, end, first, last, lost, 800, 4000, price)
+        assert cost == pytest.approx(brute(start, end, first, last, lost, 800, 4000, price))
+        out = np.ones(n, bool)
+        again = 0.0
+        for i, j in pieces:
+            assert out[i:j].all() and 800 <= end[j - 1] - start[i] <= 4000
+            out[i:j], again = False, again + first[i] + last[j - 1] + price(end[j - 1] - start[i])
+        assert again + lost[out].sum() == pytest.approx(cost)
+
+
+def steady(n=3000, seed=0, gap=.12):
+    "One speaker, words of a quarter second and a pause after every third on average"
+    rng = np.random.default_rng(seed)
+    long = np.where(rng.random(n) < .33, gap + rng.random(n) * .3, 0.0)
+    start = .5 + np.cumsum(np.r_[0, (long + .25)[:-1]])
+    words = pd.DataFrame(dict(recording="r", turn=0, at=range(n), named="Ann", speaker="Ann", token=[f"w{k}" for k in range(n)], text=[f"w{k}" for k in range(n)], start=start, end=start + .25,
+                              post=.9, overlap=0.0, kept=True, reason="", detail=""))
+    return words, pd.DataFrame([dict(recording="r", file="r.mp3", sender="", sent_at=pd.NaT, duration=start[-1] + 1, kept=True, reason="", detail="")])
+
+
+def test_lengths_come_near_to_what_is_wanted_and_little_is_lost():
+    words, recordings = steady()
+    for target in (4.0, 7.0):
+        clips = ut.cut(words, recordings, target=target)
+        length = (clips.end - clips.start)[clips.kept]
+        want = ut.wanted(1600, 11_250, target)
+        got = np.bincount(((length * 1000).round().astype(int) - 1600) // 500, minlength=len(want))[:len(want)] / len(length)
+        assert np.abs(got - want).sum() / 2 < .15
+        assert length.sum() > .9 * (words.end.max() - words.start.min()) and (length > target * 1.4).sum() > .05 * len(length)
+
+
+def test_a_sentence_end_is_preferred_and_the_beginning_counts_twice():
+    words, recordings = steady(60, gap=.2)
+    words["start"] = .5 + words["at"] * .5
+    words["end"] = words.start + .3
+    clips = ut.cut(words.assign(token=[f"w{k}" + "." * (k % 10 == 9) for k in range(60)]), recordings.assign(duration=32.0), target=5.0)
+    assert (clips.text_raw[clips.kept].str.endswith(".")).all()
+    w = ut.ordered(words.assign(post=np.where(words["at"] == 30, .1, 1.0)))
+    costs = [ut._edge(w, k, None, side, 75, 80, 32.0, 15.0)[1] for k, side in ((30, -1), (29, 1), (31, -1), (20, -1))]
+    assert costs == pytest.approx([.9, .9, .9, 0.0])
+
+
+def sounding(words, seconds, silent=(), rate=16_000, floor=.0003):
+    "Noise wherever a word is, and wherever else is asked for"
+    rng = np.random.default_rng(0)
+    x = floor * rng.standard_normal(round(seconds * rate))
+    for a, b in [*zip(words.start, words.end), *silent]: x[round(a * rate):round(b * rate)] += .1 * rng.standard_normal(round(b * rate) - round(a * rate))
+    return Audio(x.clip(-1, 1).astype(np.float32), rate)
+
+
+def test_no_cut_where_the_sound_goes_on(tmp_path):
+    words, recordings = steady(60)
+    words["start"] = .5 + words["at"] * .5
+    words["end"], recordings["duration"] = words.start + .3, 32.0
+    save(sounding(words, 32.0, [(5.2, 15.4)]), tmp_path / "r.flac")
+    clips = ut.cut(words, recordings, tmp_path, target=5.0)
+    for v in [*clips.start[clips.kept], *clips.end[clips.kept]]: assert not 5.2 < v < 15.4
+    lawful(words.assign(phones=[[]] * 60), clips.assign(phones=[[dict(start=0, end=e - s)] for s, e in zip(clips.start, clips.end)]), recordings)
+    save(sounding(words, 32.0), tmp_path / "r.flac")
+    free = ut.cut(words, recordings, tmp_path, target=5.0)
+    assert any(5.2 < v < 15.4 for v in free.start[free.kept]) and free.kept.all()
+
+
+def test_edges_lie_in_the_quietest_place(tmp_path):
+    words, recordings = steady(8)
+    words["start"] = .5 + words["at"] * .5
+    words["end"], recordings["duration"] = words.start + .5, 5.5
+    sound = sounding(words, 5.5).samples.copy()
+    sound[round(4.56 * 16_000):round(4.57 * 16_000)] = 0
+    save(Audio(sound, 16_000), tmp_path / "r.flac")
+    clips = ut.cut(words, recordings, tmp_path)
+    assert list(clips.end) == [4.565] and clips.kept.all() and .4 <= clips.start[0] <= .45
+
+
+def test_no_piece_goes_over_sound_that_nobody_wrote_down(tmp_path):
+    words, recordings = steady(40)
+    words["start"] = .5 + words["at"] * .4 + (words["at"] >= 20) * .6
+    words["end"], recordings["duration"] = words.start + .3, 20.0
+    gap = (words.end[19], words.start[20])
+    save(sounding(words, 20.0, [(gap[0] + .1, gap[1] - .1)]), tmp_path / "r.flac")
+    over = lambda t: ((t.start < gap[0]) & (t.end > gap[1]) & t.kept).any()
+    assert not over(ut.cut(words, recordings, tmp_path, target=11.0, spread=.1, sentence=0.0))
+    save(sounding(words, 20.0), tmp_path / "r.flac")
+    free = ut.cut(words, recordings, tmp_path, target=11.0, spread=.1, sentence=0.0)
+    gaps = pd.DataFrame([dict(recording="r", start=gap[0], end=gap[1], speech=0.0, kind="music")])
+    assert over(free) and not over(ut.cut(words, recordings, tmp_path, gaps, target=11.0, spread=.1, sentence=0.0))
+    assert over(ut.cut(words, recordings, tmp_path, gaps.assign(kind="silence"), target=11.0, spread=.1, sentence=0.0))
+
+
+def test_noise_rejects_more_instead_of_cutting_worse(tmp_path):
+    words, recordings = steady(200)
+    words["start"] = .5 + words["at"] * .35 + (words["at"] // 10) * .2
+    words["end"], recordings["duration"] = words.start + .35, words.start.iloc[-1] + 1
+    lost = []
+    for floor in (.0003, .03, .09):
+        bed = [(a, b) for a, b in zip(words.end, words.start[1:]) if b - a > .1][::2] if floor == .09 else []
+        save(sounding(words, float(recordings.duration[0]), bed, floor=floor), tmp_path / "r.flac")
+        clips = ut.cut(words, recordings, tmp_path)
+        lost.append(float((clips.end - clips.start)[~clips.kept].sum()))
+    assert lost[0] == 0 and lost[0] <= lost[1] <= lost[2] and lost[2] > 0
+
+
+def test_what_is_left_says_why():
+    words, recordings = steady(60)
+    words["start"] = .5 + words["at"] * .5
+    words["end"], recordings["duration"] = words.start + .3, 32.0
+    bad = tb.mark(words, words["at"].isin([20, 22]), "low_align", "score 0.1")
+    clips = ut.cut(bad, recordings)
+    left = clips[~clips.kept]
+    assert set(left.reason) == {"low_align"} and {20, 21, 22} <= set(held(" ".join(left.text_raw))) and left.detail.str.contains("words").all()
+    dense = words.assign(start=.5 + words["at"] * .3, end=.8 + words["at"] * .3)
+    clips = ut.cut(dense, recordings)
+    assert list(clips.reason) == ["no_room"] and not clips.kept.any() and clips.end[0] - clips.start[0] == pytest.approx(18.0, abs=.002)
+
+
+def test_the_transcript_of_another_episode_is_one_row():
+    words, recordings = steady(50)
+    clips = ut.cut(words.assign(start=np.nan, end=np.nan, kept=False, reason="no_audio"), recordings)
+    assert list(clips.reason) == ["no_audio"] and clips.end[0] == 0 and "50 words" in clips.detail[0]
+    clips = ut.cut(words.assign(start=np.nan, end=np.nan), recordings)  # kept, but nobody timed them
+    assert list(clips.reason) == ["no_audio"] and not clips.kept.any()
+    clips = ut.cut(words, recordings.assign(kept=False, reason="damaged", detail="no header"))
+    assert list(clips.reason) == ["damaged"] and list(clips.detail) == ["no header"]
+
+
+def test_stage_runs_in_shards_and_again_to_the_same_rows(tmp_path):
+    parts = [transcript(s, f"r{s}", .3) for s in (3, 4, 5)]
+    words, recordings = (pd.concat([p[k] for p in parts], ignore_index=True) for k in (0, 1))
+    run = Run(tmp_path, jobs=1, progress=False)
+    clips = run(ut.cut, words, recordings, audio=None, speaker="ann")
+    tb.check(clips, "test")
+    plain = ut.cut(words, recordings, speaker="Ann")
+    assert tb.fingerprint(clips) == tb.fingerprint(plain) and set(clips.speaker) == {"Ann"} and set(clips["group"]) == {"Talks"}
+    with pytest.raises(ValueError, match="Zoe.*says nothing.*Ann, Bob, Cid"): run(ut.cut, words, recordings, audio=None, speaker="Zoe")
+    empty = ut.cut(words[words.recording == "none"], recordings)
+    assert len(empty) == 0 and list(empty) == list(plain)
+
+
+@pytest.mark.parametrize("how", [dict(shortest=12.0), dict(target=1.0), dict(pad=.8), dict(longest=1.0), dict(shortest=-1.0)])
+def test_impossible_lengths(how):
+    with pytest.raises(ValueError, match="no utterance fits"): ut.cut(*steady(5), **how)
+    with pytest.raises(ValueError, match="not among the recordings"): ut.cut(steady(5)[0], steady(5)[1].assign(recording="x"))
+
+
+def test_several_spoken_words_of_one_token_and_numbers_of_turns():
+    words, recordings = steady(30)
+    words["start"] = .5 + words["at"] * .5
+    words["end"], recordings["duration"] = words.start + .3, 17.0
+    words.loc[3, ["token", "text"]] = "25%,", "twenty five percent,"
+    words["turn"] = words["at"] // 5
+    clips = ut.cut(words, recordings, target=10.0)
+    first = clips.iloc[0]
+    assert first.text_raw.startswith("w0 w1 w2 25%, w4") and "twenty five percent, w4" in first.text and first.words[3]["word"] == "twenty five percent"
+    assert first.end - first.start > 2.6, "turns of one speaker in a row may be one utterance"
+    between = words.assign(speaker=words.speaker.where(words["turn"] != 1, "Bob"))
+    clips = ut.cut(between, recordings, speaker="Ann")
+    assert not ((clips.start < words.start[5]) & (clips.end > words.end[9])).any()
+
+
+def test_weakest_stretch():
+    assert ut.weakest([.9] * 6 + [.3] * 6 + [.9] * 6) == pytest.approx(.3) and ut.weakest([.9] * 5 + [.3] + [.9] * 5) == pytest.approx(.8)
+    assert ut.weakest([.5, np.nan, .7]) == pytest.approx(.6) and np.isnan(ut.weakest([]))
+
+
+@pytest.mark.parametrize("text, heard, want", [("a b c d", "a b c d", (0, 0, 0)), ("a b c d", "c d", (.5, 2, 0)), ("a b c d", "a b", (.5, 0, 2)), ("a b c d", "a x d", (.5, 0, 0)), ("a b", "", (1, 2, 2))])
+def test_compared(text, heard, want):
+    assert ut.compared(text, heard) == want
+
+
+def test_verified_hears_the_utterances(tmp_path):
+    said = speak("We went to the river in the morning. It was very cold.")
+    save(Audio(said.samples, said.rate), tmp_path / "r.flac")
+    n = len(said.samples) / said.rate
+    clips = pd.DataFrame([dict(clip="c", recording="r", start=0.0, end=int(n * 1000) / 1000, text=t, kept=k, reason="" if k else "low_align", detail="")
+                          for t, k in (("we went to the river in the morning. it was very cold.", True), ("elephants never telephone purple umbrellas twice daily", True), ("nothing", False))])
+    heard = ut.verified(clips, tmp_path, limit=.8)
+    assert list(heard.reason) == ["", "disagreement", "low_align"] and heard.agreement[0] > .4 > heard.agreement[1] and np.isnan(heard.agreement[2])
+    other = ut.verified(clips, tmp_path, language="is")
+    assert other.agreement.isna().all() and list(other.kept) == list(clips.kept)
