@@ -484,7 +484,7 @@ def _plan(seconds, speakers, engine, voices, rate, rng) -> list:
         said = [_sure(deck, k, engine, voices[who], rate) for k in kinds]
         pauses = [*rng.uniform(.2, .9, n - 1), rng.uniform(.3, 1.0)]
         turns.append(_Turn(who, [_Sentence(raw, who, seconds=s) for raw, s in said], pauses))
-        at += turns[-1].seconds - .1 * n - .1                               # less the edges of the samples, and what overlaps
+        at += turns[-1].seconds - .1 * n - .16                              # less the edges of the samples, and what overlaps
         w = weight.copy()
         if speakers > 1: w[who] = 0
         who = int(rng.choice(speakers, p=w / w.sum()))
@@ -660,10 +660,11 @@ def episode(minutes: float = 10, seed: int = 0, speakers: int = 3, engine: str =
     if speakers < 2 and {"swapped", "turn_shift"} & set(faults): raise EpisodeError("names cannot be swapped with one speaker: take speakers=2 or more")
     rng, blemish, sound = (np.random.default_rng([seed, k]) for k in (1, 2, 3))
     voices = [int(v) for v in rng.permutation(len(VOICES[engine]))]
-    names = NAMES[:speakers]
     spot = np.concatenate([say(s, engine, voices[speakers], rate)[0] for s in ADVERT])
     lead, extra = (7.5 if music else .6), (2 * (len(spot) / rate + 1.5) if advert else 0)
-    turns = _plan(minutes * 60 - lead - extra, speakers, engine, voices, rate, rng)
+    turns = _plan(minutes * 60 + 4 - lead - extra, speakers, engine, voices, rate, rng)
+    spoke = [-sum(t.seconds for t in turns if t.who == w) for w in range(speakers)]
+    names, first = [NAMES[sorted(spoke).index(s)] for s in spoke], int(np.argmin(spoke))
     for t in turns: t.named = names[t.who]
     ends = np.cumsum([t.seconds for t in turns])
     jitter = rng.uniform(-.03, .03, 5)
@@ -677,11 +678,12 @@ def episode(minutes: float = 10, seed: int = 0, speakers: int = 3, engine: str =
             near = turns[k - 1].sentences[-1].seconds, turns[k].sentences[0].seconds
             turns[k].over = float(min(rng.uniform(.5, 1.2), .4 * min(near)))
             busy |= {k - 1, k}
-    caller = blocks["phone"] and max(set(range(min(1, speakers - 1), speakers)), key=lambda w: (ends[blocks["phone"][1]] - ends[blocks["phone"][0]]) * sum(t.who == w for t in turns[blocks["phone"][0]:blocks["phone"][1] + 1]))
+    heard = lambda w: sum(t.seconds for t in turns[blocks["phone"][0]:blocks["phone"][1] + 1] if t.who == w)
+    caller = max([w for w in range(speakers) if w != first] or [first], key=heard) if phone else None
     track, regions, spoken = _lay(turns, engine, voices, names, rate, rng, sound, blocks, spots, spot, caller, lead, overlap and speakers > 1, busy)
     done = _inject(turns, faults, names, minutes, busy, blemish)
     samples = _room(track, spoken, regions, noise_db, rate, np.random.default_rng([seed, 4]))
-    return _tell(samples, rate, turns, names, regions, spoken, done)
+    return _tell(samples, rate, turns, names, regions, spoken, done)  # names[who]: by how much each speaks
 
 
 def _lay(turns, engine, voices, names, rate, rng, sound, blocks, spots, spot, caller, lead, channels, busy):
@@ -788,7 +790,7 @@ def _tell(samples, rate, turns, names, regions, spoken, done) -> Episode:
         if f["kind"] == "cue_shift": cues.loc[cues.turn.between(f["turn_first"], f["turn_last"]), ["start", "end"]] += LATE
     table = lambda rows, columns: pd.DataFrame(rows, columns=columns).sort_values(["start", "end"], kind="stable", ignore_index=True)
     return Episode(samples, rate, transcript, words, table(regions, ["kind", "start", "end", "who"]), table(found, ["kind", "start", "end", "turn_first", "turn_last", "at_first", "at_last"]),
-                   pd.DataFrame(heard, columns=["who", "word", "start", "end", "at"]), cues, names)
+                   pd.DataFrame(heard, columns=["who", "word", "start", "end", "at"]), cues, sorted(names))
 
 
 def main():

@@ -67,7 +67,13 @@ NAMED = {
     "time range": ("[00:01 - 00:04] Ann: Hello.\n[00:05 - 00:07] Ben: Hi.", [("Ann", "Hello."), ("Ben", "Hi.")]),
     "name and time above": ("Ann Smith  0:03\nHello.\n\nBen  0:12\nHi.\nYes.", [("Ann Smith", "Hello."), ("Ben", "Hi. Yes.")]),
     "name and time above, colon": ("Ann Smith (00:03):\nHello.\n\nBen (00:12):\nHi.", [("Ann Smith", "Hello."), ("Ben", "Hi.")]),
-    "direction behind a name": ("Ann (laughs): Hello.\nBen: Hi.\nAnn: Bye.", [("Ann", "(laughs) Hello."), ("Ben", "Hi."), ("Ann", "Bye.")]),
+    "direction behind a name": ("Ann (laughs): Hello.\nBen: Hi.\nAnn: Bye.", [("Ann", "[laughs] Hello."), ("Ben", "Hi."), ("Ann", "Bye.")]),
+    "role behind a name": ("Ann Smith, host: Hello.\nBen (guest): Hi.\nAnn Smith: Bye.", [("Ann Smith", "[host] Hello."), ("Ben", "[guest] Hi."), ("Ann Smith", "Bye.")]),
+    "name above": ("Ann Smith\nHello: you.\n\nBen\nHi.\nYes.\n\nAnn Smith\nBye.", [("Ann Smith", "Hello: you."), ("Ben", "Hi. Yes."), ("Ann Smith", "Bye.")]),
+    "name above, small": ("ann smith\nHello.\n\nben\nHi.\n\nann smith\nBye.", [("ann smith", "Hello."), ("ben", "Hi."), ("ann smith", "Bye.")]),
+    "name above, blank line": ("Ann\n\nHello.\n\nBen\n\nHi.\n\nAnn\n\nBye.", [("Ann", "Hello."), ("Ben", "Hi."), ("Ann", "Bye.")]),
+    "name above, more paragraphs": ("Ann\nHello.\n\nAnd more.\n\nBen\nHi.\n\nAnn\nBye.", [("Ann", "Hello. And more."), ("Ben", "Hi."), ("Ann", "Bye.")]),
+    "radio": ("ROBERT SMITH, HOST:\n\nAnd so it begins.\n\n(SOUNDBITE OF MUSIC)\n\nUNIDENTIFIED MAN #1: Stop.\n\nSMITH: OK.", [("ROBERT SMITH", "[HOST] And so it begins. (SOUNDBITE OF MUSIC)"), ("UNIDENTIFIED MAN #1", "Stop."), ("SMITH", "OK.")]),
     "text below": ("Ann:\nHello.\n\nBen:\nHi.\n\nAnn:\nBye.", [("Ann", "Hello."), ("Ben", "Hi."), ("Ann", "Bye.")]),
     "paragraphs go on": ("Ann: Hello.\n\nAnd more.\n\nBen: Hi.\n\nAnn: Bye.", [("Ann", "Hello. And more."), ("Ben", "Hi."), ("Ann", "Bye.")]),
     "wrapped": ("Ann: We went to\nthe sea. One thing is\nsure: it rained.\nBen: Hi.\nAnn: Bye.", [("Ann", "We went to the sea. One thing is sure: it rained."), ("Ben", "Hi."), ("Ann", "Bye.")]),
@@ -90,6 +96,8 @@ PLAIN = {
     "prose with colons": ("There are two things: tea and milk.\nI said: stop.\nHe said: no.", ["There are two things: tea and milk.", "I said: stop.", "He said: no."]),
     "dialogue": ("— Hola.\n— Buenas.", ["— Hola.", "— Buenas."]),
     "arrows without names": (">> Hello.\n>> Hi.\nYes.", ["Hello.", "Hi.", "Yes."]),
+    "headings": ("The Sea\nIt rained all day. We went.\n\nIt was cold. We left.\n\nNobody came.", ["The Sea It rained all day. We went.", "It was cold. We left.", "Nobody came."]),
+    "no punctuation": ("it rained all day\nnobody came\n\nwe waited there\nfor long", ["it rained all day nobody came", "we waited there for long"]),
     "one line": ("Nothing but this", ["Nothing but this"]),
     "no name in a sentence": ("We came at 10:30.\nThe score was 3:1 then.\nIt was late.", ["We came at 10:30.", "The score was 3:1 then.", "It was late."]),
 }
@@ -188,6 +196,7 @@ SPOKEN = {
     "round": ("Well (music) yes (laughter).", "Well yes.", ["(music)", "(laughter)"]),
     "round words": ("Well (phone rings) yes (clears throat) no.", "Well yes no.", ["(phone rings)", "(clears throat)"]),
     "round alone": ("(Everybody stands up.)", "", ["(Everybody stands up.)"]),
+    "music line": ("Well.\nMUSIC: the theme of the show", "Well.", ["MUSIC: the theme of the show"]),
     "aside is said": ("Tea (which I like) is hot.", "Tea, which I like, is hot.", []),
     "double round": ("Well ((crosstalk)) yes.", "Well yes.", ["((crosstalk))"]),
     "stars": ("Well *sighs* yes.", "Well yes.", ["*sighs*"]),
@@ -234,7 +243,7 @@ def test_what_is_said(name):
 def test_every_sign_written_is_in_a_token():
     for raw, *_ in SPOKEN.values():
         w = podcast.words(table(f"Ann| {raw}\nBen| Yes."))
-        squeeze = lambda s: sorted(s.replace(" ", ""))
+        squeeze = lambda s: sorted("".join(s.split()))
         assert squeeze("".join(w.token)) == squeeze(raw + "Yes."), raw
 
 
@@ -422,6 +431,14 @@ def test_one_speaker_a_channel_is_one_recording(tmp_path, sound):
     mono = au.read(tmp_path / "audio", t.recording[0]).samples
     assert t.kept.all() and t.channels[0] == 2
     for half in (mono[:len(sound.samples)], mono[len(sound.samples):]): assert np.corrcoef(half, sound.samples)[0, 1] > .999
+
+
+def test_channels_that_cancel_are_out_with_a_reason(tmp_path, sound):
+    sf.write(tmp_path / "ep1.wav", np.stack([sound.samples, -sound.samples], 1), sound.rate)
+    (tmp_path / "ep1.txt").write_text(TEXT)
+    t = ingest.masters(ingest.podcast(tmp_path), audio=tmp_path / "audio")
+    if not t.kept[0]: assert t.reason[0] == "silent" and t.text_raw[0] == TEXT
+    else: assert np.sqrt(np.mean(au.read(tmp_path / "audio", t.recording[0]).samples ** 2)) > .3 * np.sqrt(np.mean(sound.samples ** 2))
 
 
 def test_an_episode_that_never_was(tmp_path):

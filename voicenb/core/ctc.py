@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import audio as au
-from .wav2vec import Emissions, Vocabulary, emissions, load, revision, source
+from .wav2vec import WINDOW, Emissions, Vocabulary, emissions, load, revision
 
 # %% ../../nbs/core/06c_ctc.ipynb #0d26f9b6
 WILD = -1  # the label that stands for a letter the model lacks
@@ -110,13 +110,14 @@ class _Trellis:
         width, row = self.width, np.empty(self.logp.shape[1] + 1, np.float32)
         flags = np.zeros((4, self.plane), bool)
         moved, hopped, left, skipped = flags[0, :width], flags[1, :width], flags[2, :width + 1], flags[3, :width + 1]
-        best, heard, last = np.empty(width, np.float32), np.empty(width, np.float32), -1
+        best, heard, low = np.empty(width, np.float32), np.empty(width, np.float32), self.low.tolist()
         for t in range(start, end):
-            lo = self.low[t]
-            if lo != last:
-                bl, old, new, hop, column, last = b[lo:lo + width + 1], y[lo:lo + width + 1], y[lo + 1:lo + width + 1], self.hop[lo:lo + width], self.column[lo:lo + width], lo
-                (k0, k1), old[0] = (i[t] for i in self.inside), -np.inf
+            lo = low[t]
+            if t == start or lo != low[t - 1]:
+                bl, old, new, hop, column = b[lo:lo + width + 1], y[lo:lo + width + 1], y[lo + 1:lo + width + 1], self.hop[lo:lo + width], self.column[lo:lo + width]
+                k0, k1 = (i[t] for i in self.inside)
                 s = self.stars[k0:k1] - lo
+            if t and lo == low[t - 1]: old[0] = -np.inf  # the label that left the band
             row[:-1], row[-1] = self.logp[t], self.any[t]
             np.take(row, column, out=heard, mode="clip")
             np.add(old[:-1], hop, out=best)
@@ -231,6 +232,7 @@ def align(audio: Path | au.Audio,  # the masters' folder, or a sound
           language: str = "en", model: str = "", device: str = "",
           anchors: list | None = None, band: int = 900,  # about when each word begins, s or None; labels: a minute of speech
           stars: str = "word", star: float = STAR, skip: float = SKIP,
+          window: float = WINDOW,  # s that the network hears at once
           ) -> list:  # a word each: dict(start, end, post, margin, wild) in s, or None
     "Times of every word of a transcript; None for words that nobody says. Raises `ModelError`, and ValueError for a text that the model cannot write"
     m = load(model, language, device)
@@ -238,7 +240,7 @@ def align(audio: Path | au.Audio,  # the masters' folder, or a sound
     if not len(L.ids): return [None] * len(texts)
     if (share := float((L.ids == WILD).mean())) > .5:
         raise ValueError(f"{share:.0%} of the text are letters that the model cannot write ({' '.join(c for c, _ in L.lacks.most_common(8))}); take a model for {language!r}")
-    e = emissions(audio, recording, seconds, model, language, device, np.unique([m.vocab.blank, *L.ids[L.ids >= 0]]))
+    e = emissions(audio, recording, seconds, model, language, device, np.unique([m.vocab.blank, *L.ids[L.ids >= 0]]), window)
     ids, near = np.where(L.ids < 0, WILD, np.searchsorted(e.symbols, L.ids)), _line(anchors, L, len(e.logp), e) if anchors is not None else None
     while True:
         path = viterbi(e.logp, ids, e.blank, L.stars, near, band, star, skip, e.any, e.top)

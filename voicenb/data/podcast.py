@@ -182,7 +182,7 @@ def _table(path: Path) -> list[Pair]:
         out.append(Pair(a or Entry(f"{path}/line {n}", f"{path.name} line {n}", 0), t, note, facts))
     return out
 
-
+# %% ../../nbs/data/10e_podcast.ipynb #1854ca6e
 def pairs(source: Path,  # an episode's audio, a folder or zip of episodes, or a table of them
           transcripts: Path | None,  # the transcript, or the folder that holds them; None: beside the audio
           suffixes: set,  # of audio
@@ -208,7 +208,7 @@ def pairs(source: Path,  # an episode's audio, a folder or zip of episodes, or a
     if not got and not others: raise ValueError(f"{source}: no file in it; give the folder of the episodes and their transcripts")
     return [Pair(a, t, note, _facts(files, a or t)) for a, t, note in [*got, *((e, None, "") for e in others)]]
 
-
+# %% ../../nbs/data/10e_podcast.ipynb #641bb7d1
 def seen(source: Path, transcripts: Path | None, suffixes: set) -> str:
     "What the files of a source look like now: a stored result is good as long as this does not change"
     def look(e):

@@ -122,6 +122,7 @@ def _plain_lines(lines: list[str]) -> list[Line]:
 _HEAD = re.compile(r"(?P<mark>(?:>>+|[-–—•])\s*)?(?P<open>[*_\[(]{0,3})(?P<label>[^\W_](?:[^:：|<>()\[\]{}*\n]{0,46}[^\s:：|<>()\[\]{}*,;!?])?)(?P<shut>[*_\])]{0,3})"
                    r"\s*(?:[(\[]\s*(?P<aside>[^()\[\]\n]{1,60}?)\s*[)\]])?\s*[*_]{0,3}(?P<sign>[:：|])[*_]{0,3}(?P<gap>\s*)(?P<rest>.*)$")
 _ALONE = re.compile(rf"(?P<label>[^\W\d_](?:[^:|<>()\[\]\n]{{0,46}}[^\s:|<>()\[\]\n,;!?])?)\s+[(\[]?(?P<aside>{_T})[)\]]?$")  # a name, its time, and the text below
+_ROLE = "(?:co-?|guest |the )?(?:host|guest|presenter|narrator|producer|reporter|correspondent|byline|moderator|interviewer|anchor)"  # Ann Smith, host: hello
 _JOINS = set("von van de der den del della di da dos du la le el al bin ibn y e und and & of the".split())
 _NEVER = set("""note notes nb warning remember however ps p.s update first second third finally also so but and or then yes no okay ok well now look listen
 because therefore instead example time date title titel episode chapter part section photo credit credits url http https www tel email e-mail mailto summary transcript
@@ -151,7 +152,7 @@ class Head(NamedTuple):
     "What stands before the text of a turn: the name as written, what is in brackets behind it, the sign, and the text"
     label: str
     aside: str
-    sign: str  # : or |, '' for a name and its time alone on a line
+    sign: str  # : or |, '' for a name and its time alone on a line, \n for a name alone above its text
     spaced: bool
     rest: str
 
@@ -162,11 +163,25 @@ def _head(text: str) -> Head | None:
     m = _HEAD.match(text)
     if not m or (set(m["open"]) & set("[(") != set()) != (set(m["shut"]) & set("])") != set()): return None
     if m["sign"] != "|" and (m["rest"].startswith("//") or not m["gap"] and m["rest"][:1].isdigit()): return None  # https://, Matthew 5:3
-    return Head(m["label"].strip("*_ "), m["aside"] or "", m["sign"], bool(m["gap"]) or not m["rest"] or m["sign"] == "：", m["rest"])
+    name, role = re.fullmatch(rf"(.+?)(?:,\s*({_ROLE}))?", m["label"].strip("*_ "), re.I).groups()
+    return Head(name, m["aside"] or role or "", m["sign"], bool(m["gap"]) or not m["rest"] or m["sign"] == "：", m["rest"])
+
+
+def _above(got: list[Line]) -> dict[int, Head]:
+    "The records that are nothing but a name, where most paragraphs begin so and names come back"
+    begins = [i for i, x in enumerate(got) if x.fresh]
+    alone = {i: got[i].text.strip("*_# ") for i in begins if i + 1 < len(got) and not _ENDS.search(got[i].text) and len(got[i].text.split()) < 5
+             and re.fullmatch(r"[*_#\s]*[^\W\d_][\w .'’*-]*", got[i].text) and fold(got[i].text) not in _NEVER}
+    count = Counter(map(fold, alone.values()))
+    texts = sum(not got[i + 1].fresh for i in alone)  # a text right below
+    if len(alone) < .5 * (len(begins) - (len(alone) - texts)) or not any(n > 1 for n in count.values()) and not (texts > 1 and all(map(_like_name, alone.values()))): return {}
+    return {i: Head(name, "", "\n", True, "") for i, name in alone.items() if count[fold(name)] > 1 or _like_name(name) or texts == len(alone)}
 
 
 def _heads(got: list[Line], cues: bool = False, names: tuple = ()) -> dict[int, Head]:  # position of a record -> its head
     "The records that begin with a name; evidence is the whole file"
+    above = _above(got)
+    if not cues and above: return above
     all_ = {i: h for i, x in enumerate(got) if x.named is None and (h := _head(x.text))}
     key = {i: fold(h.label) for i, h in all_.items()}
     known, count = {fold(n) for n in (*names, *(x.named for x in got if x.named))}, Counter(key.values())
@@ -209,7 +224,7 @@ def _parts(got: list[Line], heads: dict[int, Head], cues: bool) -> list[tuple]: 
         if head:
             time = re.fullmatch(_T, head.aside)
             if time: here = (seconds(head.aside), np.nan)
-            who, text = " ".join(head.label.split()), head.rest if time or not head.aside else f"({head.aside}) {head.rest}"
+            who, text = " ".join(head.label.split()), head.rest if time or not head.aside else f"[{head.aside}] {head.rest}".strip()
         elif x.named is not None: who = x.named
         elif changed or tagged and x.fresh and not heads: who = ""
         new = bool(head) and not cues or changed or before is None or fold(who) != fold(before[1])
@@ -248,7 +263,7 @@ _SOUNDS = re.compile(r"""(?<!\w)(?:laugh|chuckl|giggl|snicker|music|applau|clap|
 |jingle|sound|noise|sfx|ad\s?break|advert|commercial|sponsor|intro|outro|foreign|speak(?:s|ing)\s|audio|clip|mumbl|stammer|shout|yell|scream|shrug|nod|smil|snap|hum|whistl|static|end\sof|beginning\sof
 |ris[ao]s|ríe|suspir|tose|músic|aplaus|silencio|pausa|rire|rit\b|musique|soupir|tousse|lach|gelächter|musik|seufz|hust|räusper|unverständlich|stille|risat|ride\b|sospir|toss|musica|pigarr
 |silêncio|ضحك|يضحك|تضحك|موسيقى|تصفيق|صمت)""", re.I | re.X)
-_DIRECTION = re.compile(r"\[[^\[\]]{0,300}\]|\{[^{}]{1,80}\}|<[^<>\n]{1,60}>|(?P<note>[♪♫♬🎵🎶][^♪♫♬🎵🎶\n]*(?:\n[^♪♫♬🎵🎶\n]*(?=[♪♫♬🎵🎶]))?[♪♫♬🎵🎶]*)"
+_DIRECTION = re.compile(r"(?m:^(?i:music|sound|sfx|sound effects?)\s*:[^\n]*)|\[[^\[\]]{0,300}\]|\{[^{}]{1,80}\}|<[^<>\n]{1,60}>|(?P<note>[♪♫♬🎵🎶][^♪♫♬🎵🎶\n]*(?:\n[^♪♫♬🎵🎶\n]*(?=[♪♫♬🎵🎶]))?[♪♫♬🎵🎶]*)"
                         r"|(?P<aside>\(+[^()]{1,120}\)+|(?<![\w*])\*{1,2}(?!\s)[^*\n]{1,60}(?<!\s)\*{1,2}(?![\w*]))")
 _ADDRESS = re.compile(r"(?i)(?:https?://|www\.)\S*[^\s.,;:!?)'\"”’»…]")
 

@@ -24,12 +24,12 @@ from .quiet import STEP, Sound, loudness
 
 # %% ../../nbs/data/16a_utterances.ipynb #2636d1f8
 def ordered(part: pd.DataFrame, speaker: str = "") -> SimpleNamespace:
-    "The spoken words of one recording: rows, start and end (ms, -1 without a time), who, trusted, mine, before and after (ms of the words around)"
+    "The spoken words of one recording: a list a column, start and end (ms, -1 without a time), who, trusted, mine, before and after (ms of the words around)"
     t = tb.plain(part).sort_values("at", kind="stable") if "at" in part else tb.plain(part)
     for c, v in dict(text="", token="", named="", turn=0, post=np.nan, overlap=np.nan, kept=True, reason="", detail="").items():
         if c not in t: t[c] = v
-    for c in ("words", "phones"):
-        if c not in t: t[c] = [[]] * len(t)
+    if "phones" not in t: t["phones"] = [[]] * len(t)
+    if "at" not in t: t["at"] = range(len(t))
     said = ((t.text != "") & (t.reason != "not_spoken")).to_numpy()
     owner = np.maximum(np.cumsum(said) - 1, 0)
     raw = [[] for _ in range(int(said.sum()))]
@@ -46,7 +46,8 @@ def ordered(part: pd.DataFrame, speaker: str = "") -> SimpleNamespace:
     far = np.iinfo(np.int64).max
     before = np.r_[-1, np.maximum.accumulate(end)[:-1]] if len(rows) else end
     after = np.r_[np.minimum.accumulate(np.where(timed, start, far)[::-1])[::-1][1:], far] if len(rows) else end
-    return SimpleNamespace(rows=rows, start=start, end=end, timed=timed, who=who, mine=mine, trusted=rows.kept.to_numpy(bool) & timed, before=before, after=after)
+    columns = {c: rows[c].tolist() for c in ("token", "text", "turn", "at", "post", "overlap", "kept", "reason", "detail", "phones")} | dict(exact=list(zip(rows.start, rows.end)))
+    return SimpleNamespace(**columns, start=start, end=end, timed=timed, who=who, mine=mine, trusted=rows.kept.to_numpy(bool) & timed, before=before, after=after)
 
 # %% ../../nbs/data/16a_utterances.ipynb #0f82c56a
 SLACK = 20  # ms by which two words may overlap, as aligners' words do
@@ -83,7 +84,7 @@ def _edge(w, k: int, sound, side: int, pad: int, least: int, seconds: float, dip
     n, other = len(w.start), k + side
     a, b = (w.before[k], w.start[k]) if side < 0 else (w.end[k], w.after[k])
     free = (max(a, 0), b) if side < 0 else (a, min(b, int(seconds * 1000 + 1e-6)))
-    gap, over = free[1] - free[0], lambda i: w.rows.overlap.iat[i] > 0
+    gap, over = free[1] - free[0], lambda i: w.overlap[i] > 0
     neighbour = other if 0 <= other < n else None
     if gap < least or over(k) or neighbour is not None and w.trusted[other] and over(other): return None
     still = (b - WARY, b - 20) if side < 0 else (a + 20, a + WARY)
@@ -95,10 +96,10 @@ def _edge(w, k: int, sound, side: int, pad: int, least: int, seconds: float, dip
     if sound: at = sound.quietest(lo, hi, at)
     low = sound.db[min(at // STEP, len(sound.db) - 1)] if sound else 0.0
     if sound and low > sound.quiet: return None
-    post = [w.rows.post.iat[i] for i in (k, other) if i == k or neighbour is not None and w.trusted[i]]
+    post = [w.post[i] for i in (k, other) if i == k or neighbour is not None and w.trusted[i]]
     sure = min([1.0, gap / max(2 * pad, 1)] + [p for p in post if p == p] + ([float(np.clip((sound.speech - low) / (2 * dip), 0, 1))] if sound else []))
     i, j = sorted((k, other))
-    ends = 1.0 if neighbour is None or w.who[i] != w.who[j] or w.rows.turn.iat[i] != w.rows.turn.iat[j] else _ends(w.rows.token.iat[i])
+    ends = 1.0 if neighbour is None or w.who[i] != w.who[j] or w.turn[i] != w.turn[j] else _ends(w.token[i])
     return at, 1 - sure, ends
 
 # %% ../../nbs/data/16a_utterances.ipynb #5f7658b2
@@ -116,7 +117,7 @@ def choose(a: np.ndarray, b: np.ndarray,  # ms [n]: where a piece begins that be
            first: np.ndarray, last: np.ndarray,  # [n]: cost of beginning before a word and of ending after it; inf where no cut is
            lost: np.ndarray,  # [n]: cost of leaving a word out
            shortest: int, longest: int,  # ms
-           price,  # function of lengths in ms -> costs
+           price: np.ndarray,  # [n, bins]: cost of a piece by its first word and its length, in half seconds over the shortest
            ) -> tuple[list[tuple[int, int]], float]:  # [first, last) words of the pieces, cost
     "The cheapest pieces of a run of words"
     n = len(a)
@@ -128,7 +129,7 @@ def choose(a: np.ndarray, b: np.ndarray,  # ms [n]: where a piece begins that be
         if not np.isfinite(last[j]): continue
         i = starts[np.searchsorted(at, b[j] - longest, "left"):np.searchsorted(at, b[j] - shortest, "right")]
         if not len(i): continue
-        cost = best[i] + first[i] + last[j] + price(b[j] - a[i])
+        cost = best[i] + first[i] + last[j] + price[i, (b[j] - a[i] - shortest) // BIN]
         k = int(cost.argmin())
         if cost[k] < best[j + 1]: best[j + 1], back[j + 1] = cost[k], i[k]
     out, j = [], n
@@ -137,20 +138,23 @@ def choose(a: np.ndarray, b: np.ndarray,  # ms [n]: where a piece begins that be
         j = back[j] if back[j] >= 0 else j - 1
     return out[::-1], float(best[n])
 
-
+# %% ../../nbs/data/16a_utterances.ipynb #aa05e30d
 def fitted(parts: list[tuple],  # arguments a to lost of `choose`, one a run
-           shortest: int, longest: int, want: np.ndarray, weight: float, rounds: int = 12) -> list[list[tuple[int, int]]]:
+           shortest: int, longest: int, want: np.ndarray, weight: float, seed: int = 0, rounds: int = 12) -> list[list[tuple[int, int]]]:
     "The pieces of each run, by the prices under which costs and distance to the wanted lengths are least together"
-    price = weight * np.log(want.max() / want)
-    best, found = np.inf, [[] for _ in parts]
-    for _ in range(rounds if len(parts) else 0):
-        now = [choose(*p, shortest, longest, lambda x: price[np.minimum((x - shortest) // BIN, len(price) - 1)])[0] for p in parts]
+    for k in (2, 3):
+        some = np.concatenate([p[k][np.isfinite(p[k])] for p in parts] or [[]])
+        parts = [(*p[:k], p[k] - (np.median(some) if len(some) else 0.0), *p[k + 1:]) for p in parts]
+    rng, price, best, found = np.random.default_rng(seed), weight * np.log(want.max() / want), np.inf, [[] for _ in parts]
+    chance = [weight * .5 * rng.gumbel(size=(len(p[0]), len(want))) for p in parts]
+    for _ in range(rounds if parts else 0):
+        now = [choose(*p, shortest, longest, price + c)[0] for p, c in zip(parts, chance)]
         length = np.array([p[1][j - 1] - p[0][i] for p, pieces in zip(parts, now) for i, j in pieces], int)
-        got = np.bincount((length - shortest) // BIN, minlength=len(want))[:len(want)] / max(len(length), 1)
-        left = [p[4].sum() + sum(p[2][i] + p[3][j - 1] - p[4][i:j].sum() for i, j in pieces) for p, pieces in zip(parts, now)]
-        cost = sum(left) + weight * len(length) * np.abs(got - want).sum() * 2
+        got = np.bincount((length - shortest) // BIN, minlength=len(want)) / max(len(length), 1)
+        left = sum(p[4].sum() + sum(p[2][i] + p[3][j - 1] - p[4][i:j].sum() for i, j in pieces) for p, pieces in zip(parts, now))
+        cost = left + weight * len(length) * np.abs(got - want).sum() * 2
         if cost < best: best, found = cost, now
-        price = np.maximum(price + weight * .5 * np.log((got + .02) / (want + .02)), 0)
+        price = price + weight * .5 * np.log((got + .02) / (want + .02))
     return found
 
 # %% ../../nbs/data/16a_utterances.ipynb #71dff01f
@@ -179,34 +183,33 @@ def covered(phones: list[dict], start: float, end: float) -> list[dict]:
     return out
 
 
-def _row(w, pieces: list[int], start: int, end: int, base: dict, **marks) -> dict:
+def _row(w, index: list[int], start: int, end: int, base: dict, **marks) -> dict:
     "Some words as a row of the table of clips"
-    rows, a, b = w.rows.iloc[pieces], start / 1000, end / 1000
-    words, at = [], 0.0
-    for i in (i for i in pieces if w.timed[i]):
-        s, e = max(round(w.rows.start.iat[i] - a, 3), at), min(round(w.rows.end.iat[i] - a, 3), round(b - a, 3))
-        word = " ".join(x for x, _ in split_words(w.rows.text.iat[i])) or w.rows.text.iat[i]
-        if e > s: words.append(dict(word=word, start=s, end=e, score=float(np.nan_to_num(w.rows.post.iat[i]))))
+    a, b, words, at, first = start / 1000, end / 1000, [], 0.0, index[0]
+    for i in (i for i in index if w.timed[i]):
+        s, e = max(round(w.exact[i][0] - a, 3), at), min(round(w.exact[i][1] - a, 3), round(b - a, 3))
+        word = " ".join(x for x, _ in split_words(w.text[i])) or w.text[i]
+        if e > s: words.append(dict(word=word, start=s, end=e, score=float(np.nan_to_num(w.post[i]))))
         at = max(at, e)
-    whole = all(len(p) for p in rows.phones)  # phones of some words only would be wrong ones
-    said = covered([p for ps in rows.phones for p in ps], a, b) if whole else []
-    over = rows.overlap.astype(float)
-    return base | dict(start=a, end=b, speaker=str(w.who[pieces[0]]), turn=int(rows.turn.iat[0]), at=int(rows["at"].iat[0]) if "at" in rows else pieces[0],
-                       text_raw=" ".join(filter(None, rows.token)), text=" ".join(rows.text), text_source="gold", words=words, phones=said,
-                       align_score=weakest(list(rows.post)), overlap=float(over.max()), kept=True, reason="", detail="") | marks
+    whole = all(len(w.phones[i]) for i in index)  # phones of some words only would be wrong ones
+    over = [w.overlap[i] for i in index if w.overlap[i] == w.overlap[i]]
+    return base | dict(start=a, end=b, speaker=str(w.who[first]), turn=int(w.turn[first]), at=int(w.at[first]), text_source="gold", words=words,
+                       text_raw=" ".join(w.token[i] for i in index if w.token[i]), text=" ".join(w.text[i] for i in index),
+                       phones=covered([p for i in index for p in w.phones[i]], a, b) if whole else [], align_score=weakest([w.post[i] for i in index]),
+                       overlap=float(max(over, default=np.nan)), kept=True, reason="", detail="") | marks
 
 # %% ../../nbs/data/16a_utterances.ipynb #58446a29
 def _left(w, taken: np.ndarray, found: list[tuple[int, int]], base: dict, limits: str, most: int) -> list[dict]:
     "The rows of the speaker's words that are in no clip"
-    n, kept = len(w.start), w.rows.kept.to_numpy(bool)
+    n, kept = len(w.start), w.kept
     why = [("", "")] * n
     for i in np.flatnonzero(w.mine & ~taken):
-        if not w.trusted[i]: why[i] = ("no_audio", "a word without a time") if kept[i] else (w.rows.reason.iat[i], w.rows.detail.iat[i])
+        if not w.trusted[i]: why[i] = ("no_audio", "a word without a time") if kept[i] else (w.reason[i], w.detail[i])
     for p, q in found:
         free = [i for i in range(p, q) if not taken[i]]
         for part in np.split(free, np.flatnonzero(np.diff(free) > 1) + 1) if free else []:
             beside = [k for k in ([p - 1] if part[0] == p else []) + ([q] if part[-1] == q - 1 else []) if 0 <= k < n and not kept[k]]
-            reason = w.rows.reason.iat[beside[0]] if beside else "no_room"
+            reason = w.reason[beside[0]] if beside else "no_room"
             for i in part: why[int(i)] = reason, f"beside words marked {reason}" if beside else f"no pause where {limits} could begin and end"
     rows = []
     timed = [i for i in range(n) if w.mine[i] and not taken[i] and w.timed[i]]
@@ -245,7 +248,7 @@ def pieces(w, sound, seconds: float, gaps: list, how: SimpleNamespace) -> tuple[
         cost = [np.array([weight * (how.edge * e[1] + how.sentence * (1 - e[2])) if e else np.inf for e in es]) for es, weight in zip(edges, (2, 1))]
         parts.append((*place, *cost, how.lost * (w.end[p:q] - w.start[p:q]) / 1000))
     shortest, longest = round(how.shortest * 1000), round(how.longest * 1000)
-    chosen = fitted(parts, shortest, longest, wanted(shortest, longest, how.target, how.spread), how.length)
+    chosen = fitted(parts, shortest, longest, wanted(shortest, longest, how.target, how.spread), how.length, how.seed)
     return found, [(p + i, p + j, int(a[i]), int(b[j - 1])) for (p, _), (a, b, *_), c in zip(found, parts, chosen) for i, j in c]
 
 
@@ -271,6 +274,7 @@ def cut(words: pd.DataFrame,  # one row a word, with start, end, post, kept and 
         unsaid: float = 0.4,  # s of sound without text that a gap inside a clip may hold
         dip: float = 15.0,  # dB under the words that is quiet
         edge: float = 1.0, sentence: float = 0.5, length: float = 0.3, lost: float = 4.0,  # costs: an edge, no sentence end, lengths, a second lost
+        seed: int = 0,  # of the choice between equals
         ) -> pd.DataFrame:
     "Utterances of a speaker from timed words; what no utterance took is a row with a reason"
     if not 0 <= 2 * pad < shortest < longest or not shortest <= target <= longest:
