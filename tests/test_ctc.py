@@ -99,6 +99,14 @@ def test_the_band_is_that_of_the_whole_trellis():
     assert found > 20
 
 
+def test_hours_of_loss_change_nothing():
+    "The same constant more a frame: a sum of two million, of which float32 keeps quarters, would lose sixty-fourths"
+    rng = np.random.default_rng(3)
+    logp, ids = -rng.integers(0, 512, (4_000, 6)).astype(np.float32) / 64, rng.integers(1, 6, 600)
+    near = ctc.viterbi(logp, ids, 0, range(0, 601, 6), skip=4)
+    assert (ctc.viterbi(logp - 512, ids, 0, range(0, 601, 6), skip=4) == near).all()
+
+
 def test_labels_and_stars_out_of_range_are_refused():
     for bad in (dict(ids=[7]), dict(ids=[-2]), dict(ids=[1], stars=[2])):
         with pytest.raises(ValueError): ctc.viterbi(np.zeros((4, 3), np.float32), **bad)
@@ -173,22 +181,20 @@ def test_labels_of_a_transcript():
     with pytest.raises(ValueError, match="'word' or 'turn'"): ctc.labels(texts, ENGLISH, "none")
 
 
-def test_five_minutes_stay_small():
+def test_memory_stays_in_its_budget():
     rng = np.random.default_rng(0)
-    ids, line = rng.integers(5, 31, 4_500), np.zeros(15_000, int)
-    at = np.sort(rng.choice(7_500, 4_500, replace=False)) * 2
+    ids, line = rng.integers(5, 31, 1_800), np.zeros(6_000, int)
+    at = np.sort(rng.choice(3_000, 1_800, replace=False)) * 2
     line[at] = ids
-    logp = rng.normal(-8, 1, (15_000, 32)).astype(np.float32)
-    logp[np.arange(15_000), line] = 0
-    paths = []
-    for budget in (ctc.BUDGET, 4_000_000):
-        tracemalloc.start()
-        paths.append(ctc.viterbi(logp, ids, 0, np.arange(0, 4_501, 5), skip=ctc.SKIP, budget=budget))
-        peak = tracemalloc.get_traced_memory()[1] / 1e6
-        tracemalloc.stop()
-        assert peak < budget / 1e6 + 12
-    near = ctc.viterbi(logp, ids, 0, np.arange(0, 4_501, 5), np.searchsorted(at, np.arange(15_000)), 200, skip=ctc.SKIP)
-    assert (paths[0] == paths[1]).all() and (paths[0] == near).all() and (paths[0][at] == 2 * np.arange(4_500) + 1).all()
+    logp = rng.normal(-8, 1, (6_000, 32)).astype(np.float32)
+    logp[np.arange(6_000), line] = 0
+    stars = np.arange(0, 1_801, 5)
+    tracemalloc.start()
+    small = ctc.viterbi(logp, ids, 0, stars, skip=ctc.SKIP, budget=1_000_000)
+    assert tracemalloc.get_traced_memory()[1] < 3e6
+    tracemalloc.stop()
+    assert (small == ctc.viterbi(logp, ids, 0, stars, skip=ctc.SKIP)).all() and (small[at] == 2 * np.arange(1_800) + 1).all()
+    assert (small == ctc.viterbi(logp, ids, 0, stars, np.searchsorted(at, np.arange(6_000)), 200, skip=ctc.SKIP)).all()
 
 
 @pytest.fixture(scope="module")
@@ -220,16 +226,16 @@ def test_a_short_sound_is_what_transformers_says(models, sound, norm):
 
 
 def test_windows_have_no_seams(models, sound, tmp_path):
-    "Where 2 s cover all that a frame sees (layer norm, attention that adds nothing) to 1e-3 nats; with group norm over the window, nearly"
+    "Where 2 s cover all that a frame sees (layer norm, attention that adds nothing) to 1e-4 nats; with group norm over the window, nearly"
     one = lambda home, **kw: wav2vec.emissions(sound, model=str(home), **kw).logp
     whole = one(models["layer", True])
     for window in (1.0, 1.7, 2.5):
         parts = one(models["layer", True], window=window)
-        assert parts.shape == whole.shape and np.abs(parts - whole).max() < 1e-3
+        assert parts.shape == whole.shape and np.abs(parts - whole).max() < 1e-4
     assert np.abs(one(models["layer", True], window=1.0, context=.1) - whole).max() > .1
-    assert np.abs(one(models["layer", True], window=1.0, batch=3) - whole).max() < 1e-3
+    assert np.abs(one(models["layer", True], window=1.0, batch=3) - whole).max() < 1e-4
     group = np.exp(one(models["group", True], window=2.5)) - np.exp(one(models["group", True]))
-    assert np.abs(group).mean() < .02
+    assert np.abs(group).mean() < .002
     au.save(sound.to(48_000), tmp_path / "r1.flac")  # as a master, at another rate, a window at a time
     read = wav2vec.emissions(tmp_path, "r1", sound.duration, str(models["layer", True]), window=1.7)
     assert read.logp.shape == whole.shape and np.abs(np.exp(read.logp) - np.exp(whole)).mean() < .01

@@ -350,6 +350,18 @@ def test_one_episode_and_where_its_transcript_is(tmp_path, sound):
     with pytest.raises(ValueError, match="no file in it"): ingest.podcast(tmp_path / "empty")
 
 
+def test_the_transcript_of_another_episode_is_not_taken(tmp_path, sound):
+    for name in ("ep1", "ep2"): put(tmp_path / f"{name}.flac", sound, int(name[-1]) / 10)
+    (tmp_path / "ep2.txt").write_text(TEXT)
+    assert ingest.podcast(tmp_path / "ep1.flac").reason.tolist() == ["no_text"] and ingest.podcast(tmp_path / "ep2.flac").kept.all()
+    (tmp_path / "ep2.flac").unlink()
+    assert ingest.podcast(tmp_path).reason.tolist() == ["no_text", "missing"]
+    (tmp_path / "ep2.txt").rename(tmp_path / "transcript.txt")
+    assert ingest.podcast(tmp_path).kept.all()
+    (tmp_path / "ep1.flac").rename(tmp_path / "audio.flac")
+    assert ingest.podcast(tmp_path).kept.all() and ingest.podcast(tmp_path / "audio.flac").kept.all()
+
+
 def test_bytes_that_are_no_audio_or_text(tmp_path, sound):
     put(tmp_path / "ep1.flac", sound)
     (tmp_path / "ep1.txt").write_bytes(b"PK\3\4" + bytes(50))

@@ -1,12 +1,12 @@
 "Utterances: thousands of random transcripts, and what must hold of every cut"
+import random
 import re
-import tempfile
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from make_episode import episode
 from voicenb.core import table as tb
 from voicenb.core.audio import Audio, save
 from voicenb.core.phonemes import speak
@@ -18,79 +18,74 @@ REASONS = ["low_align", "overlap", "speaker_review", "shifted", "frozen"]
 
 def transcript(seed, recording="r", minutes=1.0):
     "A random transcript with times: several speakers, bad words, words without times, dashes, directions, pauses of every length"
-    rng = np.random.default_rng(seed)
-    rows, t, turn, bad = [], rng.random(), 0, rng.choice([0, .02, .1, .4])
+    rng = random.Random(seed)
+    rows, t, turn, bad, nan, name = [], rng.random(), 0, rng.choice([0, .02, .1, .4]), float("nan"), "Ann"
     tight = rng.choice([.2, .6, .9])  # how often a word follows without a gap
-    name = "Ann"
     while t < 60 * minutes:
-        for _ in range(rng.integers(1, rng.choice([3, 30, 80]))):
-            k = len(rows)
-            end = t + rng.choice([.03, .1, .25, .4, .9])
+        for _ in range(rng.randint(1, rng.choice([3, 30, 80]))):
+            k, end, dice = len(rows), t + rng.choice([.03, .1, .25, .4, .9]), rng.random()
+            half = [dict(phone=p, start=x, end=y, score=.5) for p, x, y in (("x", t, (t + end) / 2), ("y", (t + end) / 2, end))]
             word = dict(recording=recording, turn=turn, at=k, named=name, speaker=name, token=f"w{k}" + rng.choice(["", "", "", ",", ".", '."']), text=f"w{k}", start=t, end=end,
-                        post=rng.choice([np.nan, rng.random()], p=[.05, .95]), overlap=rng.choice([0, np.nan, .2], p=[.8, .18, .02]), kept=True, reason="", detail="",
-                        phones=[dict(phone="x", start=t, end=(t + end) / 2, score=.5), dict(phone="y", start=(t + end) / 2, end=end, score=.5)])
-            dice = rng.random()
-            if dice < bad: word |= dict(kept=False, reason=str(rng.choice(REASONS)), detail="why")
-            elif dice < bad * 1.3: word |= dict(kept=False, reason="no_audio", start=np.nan, end=np.nan, phones=[])
-            elif dice > .99: word |= dict(kept=False, reason="not_spoken", token="[door]", text="", start=np.nan, end=np.nan, phones=[])
-            elif dice > .98: word |= dict(token="–", text="", start=np.nan, end=np.nan, phones=[])
+                        post=nan if rng.random() < .05 else rng.random(), overlap=rng.choices([0.0, nan, .2], [80, 18, 2])[0], kept=True, reason="", detail="", phones=half)
+            if dice < bad: word |= dict(kept=False, reason=rng.choice(REASONS), detail="why")
+            elif dice < bad * 1.3: word |= dict(kept=False, reason="no_audio", start=nan, end=nan, phones=[])
+            elif dice > .99: word |= dict(kept=False, reason="not_spoken", token="[door]", text="", start=nan, end=nan, phones=[])
+            elif dice > .98: word |= dict(token="–", text="", start=nan, end=nan, phones=[])
             rows.append(word)
             if word["start"] == word["start"]: t = end
-            t += 0 if rng.random() < tight else rng.choice([-.015, .01, .05, .079, .08, .081, .12, .3, .6, 1.5], p=[.02, .08, .1, .1, .1, .1, .2, .2, .07, .03])
-        turn, name = turn + 1, str(rng.choice(["Ann", "Ann", "Bob", "Cid", ""]))
+            t += 0 if rng.random() < tight else rng.choices([-.015, .01, .05, .079, .08, .081, .12, .3, .6, 1.5], [2, 8, 10, 10, 10, 10, 20, 20, 7, 3])[0]
+        turn, name = turn + 1, rng.choice(["Ann", "Ann", "Bob", "Cid", ""])
         if rng.random() < .3: t += rng.choice([.1, 2.0])
-    words = pd.DataFrame(rows)
     recordings = pd.DataFrame([dict(recording=recording, file=f"{recording}.mp3", sender="", sent_at=pd.Timestamp("2024-05-01"), group="Talks", duration=t + rng.choice([0, .5]), kept=True, reason="", detail="")])
-    return words, recordings
+    return pd.DataFrame(rows), recordings
 
 
 def held(text):
     return [int(x) for x in re.findall(r"w(\d+)", text)]
 
 
-def lawful(words, clips, recordings, speaker="", shortest=1.6, longest=11.25, max_pause=1.0, least_gap=.08):
-    "What must hold of every table of utterances, checked word by word"
-    spoken = words[(words.text != "") & (words.reason != "not_spoken")].reset_index(drop=True)
-    place = {a: i for i, a in enumerate(spoken["at"])}
-    timed = spoken[spoken.start.notna()]
+def lawful(words, clips, seconds, speaker="", shortest=1.6, longest=11.25, max_pause=1.0, least_gap=.08):
+    "What must hold of the utterances of a recording, checked word by word"
+    spoken = [w for w in words.itertuples() if w.text != "" and w.reason != "not_spoken"]
+    timed = [w for w in spoken if w.start == w.start]
+    start, end = np.array([w.start for w in timed]), np.array([w.end for w in timed])
     kept = clips[clips.kept].sort_values("start")
     assert (kept.start.to_numpy()[1:] >= kept.end.to_numpy()[:-1]).all() and kept["clip"].is_unique
     for c in kept.itertuples():
-        assert shortest <= round(c.end - c.start, 3) <= longest
-        assert abs(c.start * 1000 - round(c.start * 1000)) < 1e-6 and abs(c.end * 1000 - round(c.end * 1000)) < 1e-6 and 0 <= c.start and c.end <= recordings.duration[0]
-        inside = timed[(timed.end > c.start + 1e-9) & (timed.start < c.end - 1e-9)]
-        assert (inside.start >= c.start).all() and (inside.end <= c.end).all(), "a word is cut"
-        assert held(c.text_raw) == list(inside["at"]) and inside.kept.all() and set(inside.speaker) == {c.speaker} and (not speaker or c.speaker == speaker)
-        a, b = place[inside["at"].iloc[0]], place[inside["at"].iloc[-1]]
-        assert spoken.kept[a:b + 1].all() and spoken.start[a:b + 1].notna().all(), "a word that is not certain is inside"
-        gaps = inside.start.to_numpy()[1:] - inside.end.to_numpy()[:-1]
-        assert (gaps <= max_pause + .002).all()
-        for edge, near, side in ((inside.start.iloc[0] - c.start, a - 1, -1), (c.end - inside.end.iloc[-1], b + 1, 1)):
-            assert -1e-9 <= edge <= .102 and edge >= .018
-        for first, last in ((inside.start.iloc[0], timed.end[timed["at"] < inside["at"].iloc[0]].max()), (timed.start[timed["at"] > inside["at"].iloc[-1]].min(), inside.end.iloc[-1])):
-            assert not first - last < least_gap - .0021
-        assert [w["word"] for w in c.words] == [f"w{k}" for k in inside["at"]] and all(abs(w["start"] + c.start - s) < .0161 for w, s in zip(c.words, inside.start))
+        assert shortest <= round(c.end - c.start, 3) <= longest and 0 <= c.start and c.end <= seconds
+        assert abs(c.start * 1000 - round(c.start * 1000)) < 1e-6 and abs(c.end * 1000 - round(c.end * 1000)) < 1e-6
+        index = np.flatnonzero((end > c.start + 1e-9) & (start < c.end - 1e-9))
+        assert (start[index] >= c.start).all() and (end[index] <= c.end).all(), "a word is cut"
+        inside = [timed[i] for i in index]
+        first, last = inside[0], inside[-1]
+        assert held(c.text_raw) == [w.at for w in inside] and {w.speaker for w in inside} == {c.speaker} and (not speaker or c.speaker == speaker)
+        assert all(w.kept and w.start == w.start for w in spoken if first.at <= w.at <= last.at), "a word that is not certain is inside"
+        assert (start[index][1:] - end[index][:-1] <= max_pause + .002).all()
+        assert all(.018 <= pad <= .102 for pad in (first.start - c.start, c.end - last.end))
+        before, after = [w.end for w in timed if w.at < first.at], [w.start for w in timed if w.at > last.at]
+        assert not before or first.start - max(before) >= least_gap - .0021 and c.start >= (first.start + max(before)) / 2 - .0011
+        assert not after or min(after) - last.end >= least_gap - .0021 and c.end <= (last.end + min(after)) / 2 + .0011
+        assert [w["word"] for w in c.words] == [w.text for w in inside] and all(abs(w["start"] + c.start - x.start) < .0161 for w, x in zip(c.words, inside))
         ps = c.phones
-        assert ps[0]["start"] == 0 and abs(ps[-1]["end"] - (c.end - c.start)) < 1e-6 and all(x["end"] == y["start"] and x["end"] > x["start"] for x, y in zip(ps, ps[1:]))
-        assert c.text == " ".join(inside.text) and "[door]" not in c.text_raw and c.text_source == "gold" and c.turn == inside.turn.iloc[0] and c.at == inside["at"].iloc[0]
-    found = [k for t in clips.text_raw for k in held(t)]
-    mine = spoken[(spoken.speaker != "") & ((spoken.speaker == speaker) | (speaker == ""))]
-    assert sorted(found) == sorted(mine["at"]), "each word of the speaker is in exactly one row"
+        if ps: assert ps[0]["start"] == 0 and abs(ps[-1]["end"] - (c.end - c.start)) < 1e-6 and all(x["end"] == y["start"] and x["end"] > x["start"] for x, y in zip(ps, ps[1:]))
+        overlapping = (start[index][1:] < end[index][:-1]).any()  # then a phone may have no time left
+        assert overlapping or [p["phone"] for p in ps if p["phone"] != "sil"] == [p["phone"] for w in inside for p in w.phones]
+        assert c.text == " ".join(w.text for w in inside) and "[door]" not in c.text_raw and c.text_source == "gold" and (c.turn, c.at) == (first.turn, first.at)
+    mine = [w.at for w in spoken if w.speaker and speaker in ("", w.speaker)]
+    assert sorted(k for t in clips.text_raw for k in held(t)) == mine, "each word of the speaker is in exactly one row"
     assert (clips.reason[~clips.kept] != "").all() and (clips.text_raw != "").all()
 
 
-@pytest.mark.parametrize("block", range(8))
+@pytest.mark.parametrize("block", range(10))
 def test_every_random_transcript_is_cut_lawfully(block):
-    kept = 0
-    for seed in range(block * 60, block * 60 + 60):
-        rng = np.random.default_rng(seed + 10_000)
-        words, recordings = transcript(seed, minutes=rng.choice([.1, .5, 1.5]))
-        how = dict(shortest=1.6, longest=11.25, target=6.0) if seed % 3 else dict(shortest=float(rng.choice([.6, 3.0])), longest=15.0, target=9.0)
-        speaker = ["", "Ann"][seed % 2]
-        clips = ut.cut(words, recordings, speaker=speaker, **how)
-        lawful(words, clips, recordings, speaker, how["shortest"], how["longest"])
-        kept += clips.kept.sum()
-    assert kept > 100
+    rng = random.Random(block)
+    made = [transcript(block * 250 + k, f"r{k}", rng.choice([.02, .1, .1, .3])) for k in range(250)]
+    words, recordings = (pd.concat([m[k] for m in made], ignore_index=True) for k in (0, 1))
+    speaker, how = ["", "Ann"][block % 2], dict(zip(("shortest", "longest", "target"), [(1.6, 11.25, 6.0), (3.0, 15.0, 9.0), (.6, 15.0, 9.0)][block % 3]))
+    clips = ut.cut(words, recordings, speaker=speaker, **how)
+    parts = {k: v for k, v in clips.groupby("recording")}
+    for w, r in made: lawful(w, parts.get(r.recording[0], clips[:0]), r.duration[0], speaker, how["shortest"], how["longest"])
+    assert clips.kept.sum() > 50
 
 
 def brute(a, b, first, last, lost, shortest, longest, price):
@@ -100,7 +95,7 @@ def brute(a, b, first, last, lost, shortest, longest, price):
         if i == n: return 0.0
         costs = [lost[i] + rest(i + 1)]
         for j in range(i, n):
-            if np.isfinite(first[i]) and np.isfinite(last[j]) and shortest <= b[j] - a[i] <= longest: costs.append(first[i] + last[j] + price(np.array(b[j] - a[i])) + rest(j + 1))
+            if np.isfinite(first[i]) and np.isfinite(last[j]) and shortest <= b[j] - a[i] <= longest: costs.append(first[i] + last[j] + price[i, (b[j] - a[i] - shortest) // ut.BIN] + rest(j + 1))
         return min(costs)
     return rest(0)
 
@@ -113,15 +108,14 @@ def test_the_pieces_are_the_cheapest():
         start = np.cumsum(np.r_[0, (gap + size)[:-1]]) + gap
         end = start + size
         first, last = (np.where(rng.random(n) < .6, rng.random(n) * 2, np.inf) for _ in range(2))
-        lost, prices = rng.random(n) * rng.choice([.5, 4]), rng.random(12_000)
-        price = lambda x: prices[np.minimum(x, len(prices) - 1)]
+        lost, price = rng.random(n) * rng.choice([.5, 4]), rng.normal(0, .5, (n, 7))
         pieces, cost = ut.choose(start, end, first, last, lost, 800, 4000, price)
         assert cost == pytest.approx(brute(start, end, first, last, lost, 800, 4000, price))
         out = np.ones(n, bool)
         again = 0.0
         for i, j in pieces:
             assert out[i:j].all() and 800 <= end[j - 1] - start[i] <= 4000
-            out[i:j], again = False, again + first[i] + last[j - 1] + price(end[j - 1] - start[i])
+            out[i:j], again = False, again + first[i] + last[j - 1] + price[i, (end[j - 1] - start[i] - 800) // ut.BIN]
         assert again + lost[out].sum() == pytest.approx(cost)
 
 
@@ -137,6 +131,7 @@ def steady(n=3000, seed=0, gap=.12):
 
 def test_lengths_come_near_to_what_is_wanted_and_little_is_lost():
     words, recordings = steady()
+    words["post"] = np.random.default_rng(1).random(len(words))
     for target in (4.0, 7.0):
         clips = ut.cut(words, recordings, target=target)
         length = (clips.end - clips.start)[clips.kept]
@@ -172,7 +167,7 @@ def test_no_cut_where_the_sound_goes_on(tmp_path):
     save(sounding(words, 32.0, [(5.2, 15.4)]), tmp_path / "r.flac")
     clips = ut.cut(words, recordings, tmp_path, target=5.0)
     for v in [*clips.start[clips.kept], *clips.end[clips.kept]]: assert not 5.2 < v < 15.4
-    lawful(words.assign(phones=[[]] * 60), clips.assign(phones=[[dict(start=0, end=e - s)] for s, e in zip(clips.start, clips.end)]), recordings)
+    lawful(words.assign(phones=[[]] * 60), clips, 32.0)
     save(sounding(words, 32.0), tmp_path / "r.flac")
     free = ut.cut(words, recordings, tmp_path, target=5.0)
     assert any(5.2 < v < 15.4 for v in free.start[free.kept]) and free.kept.all()
@@ -200,8 +195,8 @@ def test_no_piece_goes_over_sound_that_nobody_wrote_down(tmp_path):
     save(sounding(words, 20.0), tmp_path / "r.flac")
     free = ut.cut(words, recordings, tmp_path, target=11.0, spread=.1, sentence=0.0)
     gaps = pd.DataFrame([dict(recording="r", start=gap[0], end=gap[1], speech=0.0, kind="music")])
-    assert over(free) and not over(ut.cut(words, recordings, tmp_path, gaps, target=11.0, spread=.1, sentence=0.0))
-    assert over(ut.cut(words, recordings, tmp_path, gaps.assign(kind="silence"), target=11.0, spread=.1, sentence=0.0))
+    assert over(free) and not over(ut.cut(words, recordings, tmp_path, gaps=gaps, target=11.0, spread=.1, sentence=0.0))
+    assert over(ut.cut(words, recordings, tmp_path, gaps=gaps.assign(kind="silence"), target=11.0, spread=.1, sentence=0.0))
 
 
 def test_noise_rejects_more_instead_of_cutting_worse(tmp_path):
@@ -209,12 +204,27 @@ def test_noise_rejects_more_instead_of_cutting_worse(tmp_path):
     words["start"] = .5 + words["at"] * .35 + (words["at"] // 10) * .2
     words["end"], recordings["duration"] = words.start + .35, words.start.iloc[-1] + 1
     lost = []
-    for floor in (.0003, .03, .09):
-        bed = [(a, b) for a, b in zip(words.end, words.start[1:]) if b - a > .1][::2] if floor == .09 else []
-        save(sounding(words, float(recordings.duration[0]), bed, floor=floor), tmp_path / "r.flac")
+    for floor in (.0003, .03, .1):  # 50, 10 and 0 dB under the words
+        save(sounding(words, float(recordings.duration[0]), floor=floor), tmp_path / "r.flac")
         clips = ut.cut(words, recordings, tmp_path)
         lost.append(float((clips.end - clips.start)[~clips.kept].sum()))
-    assert lost[0] == 0 and lost[0] <= lost[1] <= lost[2] and lost[2] > 0
+    assert lost[:2] == [0, 0] and lost[2] > 60 and set(clips.reason) == {"no_room"}
+
+
+@pytest.mark.parametrize("noise, least, most", [(None, .8, 1), (10, .8, 1), (0, 0, 0)])
+def test_an_episode_with_music_adverts_and_interruptions(tmp_path, noise, least, most):
+    e = episode(minutes=5, seed=1, noise_db=noise)
+    save(Audio(e.samples, e.rate), tmp_path / "r.flac")
+    who, over = e.words.who, e.regions[e.regions.kind == "overlap"]
+    words = e.words.drop(columns="who").assign(recording="r", named=who, speaker=who, text=[f"w{k}" for k in e.words["at"]], token=[f"w{k}{t[-1] if t[-1] in '.,?!' else ''}" for k, t in zip(e.words["at"], e.words.token)],
+                                               post=.9, overlap=0.0, kept=True, reason="", detail="", phones=[[]] * len(who))
+    for r in over.itertuples(): words = tb.mark(words, (words.end > r.start) & (words.start < r.end), "overlap")
+    seconds, name = len(e.samples) / e.rate, who.mode()[0]
+    recordings = steady(3)[1].assign(duration=seconds)
+    clips = ut.cut(words, recordings, tmp_path, speaker=name)
+    lawful(words, clips, seconds, name)
+    mine = words[(words.speaker == name) & words.kept]
+    assert least <= sum(w["end"] - w["start"] for ws in clips.words[clips.kept] for w in ws) / (mine.end - mine.start).sum() <= most
 
 
 def test_what_is_left_says_why():
@@ -248,7 +258,7 @@ def test_stage_runs_in_shards_and_again_to_the_same_rows(tmp_path):
     tb.check(clips, "test")
     plain = ut.cut(words, recordings, speaker="Ann")
     assert tb.fingerprint(clips) == tb.fingerprint(plain) and set(clips.speaker) == {"Ann"} and set(clips["group"]) == {"Talks"}
-    with pytest.raises(ValueError, match="Zoe.*says nothing.*Ann, Bob, Cid"): run(ut.cut, words, recordings, audio=None, speaker="Zoe")
+    with pytest.raises(ValueError, match="Zoe.*says nothing.*Ann"): run(ut.cut, words, recordings, audio=None, speaker="Zoe")
     empty = ut.cut(words[words.recording == "none"], recordings)
     assert len(empty) == 0 and list(empty) == list(plain)
 
@@ -291,6 +301,6 @@ def test_verified_hears_the_utterances(tmp_path):
     clips = pd.DataFrame([dict(clip="c", recording="r", start=0.0, end=int(n * 1000) / 1000, text=t, kept=k, reason="" if k else "low_align", detail="")
                           for t, k in (("we went to the river in the morning. it was very cold.", True), ("elephants never telephone purple umbrellas twice daily", True), ("nothing", False))])
     heard = ut.verified(clips, tmp_path, limit=.8)
-    assert list(heard.reason) == ["", "disagreement", "low_align"] and heard.agreement[0] > .4 > heard.agreement[1] and np.isnan(heard.agreement[2])
+    assert list(heard.reason) == ["", "disagreement", "low_align"] and heard.agreement[0] > .2 > heard.agreement[1] and np.isnan(heard.agreement[2])
     other = ut.verified(clips, tmp_path, language="is")
     assert other.agreement.isna().all() and list(other.kept) == list(clips.kept)

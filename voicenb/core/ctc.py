@@ -78,7 +78,7 @@ TIE = 1e-3  # nats: a skip must be better by this much, so that rounding decides
 
 
 class _Trellis:
-    "One search: its numbers, and a pass over some of its frames"
+    "One search: its numbers, and what holds for all its frames"
 
     def __init__(self, logp, ids, blank, stars, low, width, star, skip, any, top):
         self.logp, self.any, self.top, self.blank, self.low, self.width = logp, any, top, blank, low, width
@@ -105,33 +105,34 @@ class _Trellis:
         b[at] = (best[:-1] - self.cost[k0 + 1:k1])[better]
         flags[at] = True
 
-    def sweep(self, start, end, b, y, ways=None):
-        "Frames start..end in place; `ways` uint8 [frames, planes / 2] takes where each state came from"
-        width, row = self.width, np.empty(self.logp.shape[1] + 1, np.float32)
-        flags = np.zeros((4, self.plane), bool)
-        moved, hopped, left, skipped = flags[0, :width], flags[1, :width], flags[2, :width + 1], flags[3, :width + 1]
-        best, heard, low = np.empty(width, np.float32), np.empty(width, np.float32), self.low.tolist()
-        for t in range(start, end):
-            lo = low[t]
-            if t == start or lo != low[t - 1]:
-                bl, old, new, hop, column = b[lo:lo + width + 1], y[lo:lo + width + 1], y[lo + 1:lo + width + 1], self.hop[lo:lo + width], self.column[lo:lo + width]
-                k0, k1 = (i[t] for i in self.inside)
-                s = self.stars[k0:k1] - lo
-            if t and lo == low[t - 1]: old[0] = -np.inf  # the label that left the band
-            row[:-1], row[-1] = self.logp[t], self.any[t]
-            np.take(row, column, out=heard, mode="clip")
-            np.add(old[:-1], hop, out=best)
-            np.greater(best, bl[:-1], out=hopped); np.maximum(best, bl[:-1], out=best)
-            np.greater(best, new, out=moved); np.maximum(best, new, out=best)
-            np.greater(old, bl, out=left); np.maximum(bl, old, out=bl)
-            np.add(best, heard, out=new)
-            quiet, free = row[self.blank], np.float32(self.top[t] - self.star)
-            stars = bl[s] + free if free > quiet and len(s) else None
-            bl += quiet
-            if stars is not None: bl[s] = stars
-            if self.skip: skipped[:] = False; self.skips(bl, s, k0, k1, skipped)
-            if ways is not None: ways[t - start] = np.packbits(flags)
-            if t % 64 == 63 and (m := max(bl.max(), new.max())) > -np.inf: bl -= m; new -= m
+# %% ../../nbs/core/06c_ctc.ipynb #754cfafc
+def _sweep(c: _Trellis, start: int, end: int, b: np.ndarray, y: np.ndarray, ways: np.ndarray | None = None):
+    "Frames start..end in place; `ways` uint8 [frames, planes / 2] takes where each state came from"
+    width, row = c.width, np.empty(c.logp.shape[1] + 1, np.float32)
+    flags = np.zeros((4, c.plane), bool)
+    moved, hopped, left, skipped = flags[0, :width], flags[1, :width], flags[2, :width + 1], flags[3, :width + 1]
+    best, heard, low = np.empty(width, np.float32), np.empty(width, np.float32), c.low.tolist()
+    for t in range(start, end):
+        lo = low[t]
+        if t == start or lo != low[t - 1]:
+            bl, old, new, hop, column = b[lo:lo + width + 1], y[lo:lo + width + 1], y[lo + 1:lo + width + 1], c.hop[lo:lo + width], c.column[lo:lo + width]
+            k0, k1 = (i[t] for i in c.inside)
+            s = c.stars[k0:k1] - lo
+        if t and lo == low[t - 1]: old[0] = -np.inf  # the label that left the band
+        row[:-1], row[-1] = c.logp[t], c.any[t]
+        np.take(row, column, out=heard, mode="clip")
+        np.add(old[:-1], hop, out=best)
+        np.greater(best, bl[:-1], out=hopped); np.maximum(best, bl[:-1], out=best)
+        np.greater(best, new, out=moved); np.maximum(best, new, out=best)
+        np.greater(old, bl, out=left); np.maximum(bl, old, out=bl)
+        np.add(best, heard, out=new)
+        quiet, free = row[c.blank], np.float32(c.top[t] - c.star)
+        stars = bl[s] + free if free > quiet and len(s) else None
+        bl += quiet
+        if stars is not None: bl[s] = stars
+        if c.skip: skipped[:] = False; c.skips(bl, s, k0, k1, skipped)
+        if ways is not None: ways[t - start] = np.packbits(flags)
+        if t % 64 == 63 and (m := max(bl.max(), new.max())) > -np.inf: bl -= m; new -= m
 
 # %% ../../nbs/core/06c_ctc.ipynb #40e9dbb1
 def _back(c: _Trellis, ways: np.ndarray, start: int, end: int, state: int, path: np.ndarray) -> int:
@@ -181,12 +182,12 @@ def viterbi(logp: np.ndarray,  # float [frames, symbols]
     (b, y), starts, kept = c.begin(), range(0, frames, size), []
     for a in starts[:-1]:
         kept.append((b.copy(), y.copy()))
-        c.sweep(a, a + size, b, y)
+        _sweep(c, a, a + size, b, y)
     kept.append((b, y))
     path, ways, state = np.empty(frames, np.int32), np.empty((size, c.plane // 2), np.uint8), None
     for a in reversed(starts):
         b, y = kept.pop()
-        c.sweep(a, end := min(a + size, frames), b, y, ways)
+        _sweep(c, a, end := min(a + size, frames), b, y, ways)
         if state is None:
             if not max(b[-1], y[-1]) > -np.inf: return None
             state = 2 * len(ids) - int(y[-1] > b[-1])

@@ -114,10 +114,10 @@ def _matched(audio: list[Entry], texts: list[Entry]) -> list[tuple]:  # audio or
     "Episodes and transcripts by their stems"
     kind = lambda e: KINDS.index(Path(e.name).suffix[1:].lower())
     texts, out, free = sorted(texts, key=lambda e: (kind(e), e.name)), [], set(range(len(texts)))
-    stems = {_stem(a) for a in audio}
+    stems, numbers = {_stem(a) for a in audio}, lambda e: set(re.findall(r"\d+", _stem(e)))
     for a in audio:
         hits = [i for i, t in enumerate(texts) if _stem(t) == _stem(a) or _stem(t).startswith(f"{_stem(a)}.") and _stem(t) not in stems]
-        if not hits and sum(_home(x) == _home(a) for x in audio) == 1: hits = [i for i, t in enumerate(texts) if _home(t) == _home(a)]
+        if not hits and sum(_home(x) == _home(a) for x in audio) == 1: hits = [i for i, t in enumerate(texts) if _home(t) == _home(a) and (numbers(a) == numbers(t) or not numbers(a) or not numbers(t))]
         if len(hits) > 1 and not any(_stem(texts[i]).startswith(_stem(a)) for i in hits): hits = []
         mine = [i for i in hits if i in free]
         spare = [texts[i].name for i in mine[1:]]
@@ -194,17 +194,17 @@ def pairs(source: Path,  # an episode's audio, a folder or zip of episodes, or a
     kind = source.suffix[1:].lower()
     if source.is_file() and kind in ("csv", "tsv"): return _table(source)
     if one := source.is_file() and kind != "zip":
-        files, audio = _beside(source), [Entry(str(source), source.name, source.stat().st_size)]
-        if transcripts and transcripts.is_file(): return [Pair(audio[0], Entry(str(transcripts), transcripts.name, transcripts.stat().st_size), "", _facts(files, audio[0]))]
+        files, own = _beside(source), Entry(str(source), source.name, source.stat().st_size)
+        if transcripts and transcripts.is_file(): return [Pair(own, Entry(str(transcripts), transcripts.name, transcripts.stat().st_size), "", _facts(files, own))]
     else:
         files = entries(source)
         if transcripts and transcripts.is_file(): raise ValueError(f"{transcripts.name}: one transcript for a folder of episodes; give the folder of the transcripts")
     suffix = lambda e: Path(e.name).suffix[1:].lower()
-    if not one: audio = [e for e in files if suffix(e) not in KINDS and Path(e.source.replace("::", "/")).name != "metadata.json"]
+    audio = [e for e in files if suffix(e) not in KINDS and Path(e.source.replace("::", "/")).name != "metadata.json"]
     texts = [e for e in (entries(transcripts) if transcripts else files) if suffix(e) in KINDS]
     sound, others = ([e for e in audio if (suffix(e) in suffixes) == yes] for yes in (True, False))
     got = _matched(sound, texts)
-    if one: got = [g for g in got if g[0]]
+    if one: got, others = [g for g in got if g[0] == own] or [(own, None, "")], []
     if not got and not others: raise ValueError(f"{source}: no file in it; give the folder of the episodes and their transcripts")
     return [Pair(a, t, note, _facts(files, a or t)) for a, t, note in [*got, *((e, None, "") for e in others)]]
 

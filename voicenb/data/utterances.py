@@ -20,7 +20,7 @@ from ..core.phonemes import split_words
 from ..core.run import stage
 from ..core.text import normalise, tokens
 from ..core.vad import clip_id
-from .quiet import STEP, Sound, loudness
+from .quiet import STEP, Quiet, loudness
 
 # %% ../../nbs/data/16a_utterances.ipynb #2636d1f8
 def ordered(part: pd.DataFrame, speaker: str = "") -> SimpleNamespace:
@@ -100,7 +100,7 @@ def _edge(w, k: int, sound, side: int, pad: int, least: int, seconds: float, dip
     sure = min([1.0, gap / max(2 * pad, 1)] + [p for p in post if p == p] + ([float(np.clip((sound.speech - low) / (2 * dip), 0, 1))] if sound else []))
     i, j = sorted((k, other))
     ends = 1.0 if neighbour is None or w.who[i] != w.who[j] or w.turn[i] != w.turn[j] else _ends(w.token[i])
-    return at, 1 - sure, ends
+    return at, float(1 - sure), ends
 
 # %% ../../nbs/data/16a_utterances.ipynb #5f7658b2
 BIN = 500  # ms
@@ -265,7 +265,6 @@ def _known(p) -> dict:
 def cut(words: pd.DataFrame,  # one row a word, with start, end, post, kept and who says it
         recordings: pd.DataFrame,  # for file, sender, sent_at, duration
         audio: Path | None = None,  # masters' folder; None trusts the words' times alone
-        gaps: pd.DataFrame | None = None,  # recording, start, end, kind: sound without text, which no piece goes over
         speaker: str = "",  # whose speech; '' is everybody who has a name
         shortest: float = 1.6, longest: float = 11.25,  # s, padding included: never exceeded
         target: float = 6.0, spread: float = 0.4,  # s, the commonest length, and how far lengths spread about it
@@ -275,6 +274,7 @@ def cut(words: pd.DataFrame,  # one row a word, with start, end, post, kept and 
         dip: float = 15.0,  # dB under the words that is quiet
         edge: float = 1.0, sentence: float = 0.5, length: float = 0.3, lost: float = 4.0,  # costs: an edge, no sentence end, lengths, a second lost
         seed: int = 0,  # of the choice between equals
+        gaps: pd.DataFrame | None = None,  # recording, start, end, kind: sound without text, which no piece goes over
         ) -> pd.DataFrame:
     "Utterances of a speaker from timed words; what no utterance took is a row with a reason"
     if not 0 <= 2 * pad < shortest < longest or not shortest <= target <= longest:
@@ -298,7 +298,7 @@ def _clips(r, w, audio, gaps: list, how) -> list[dict]:
     if not w.mine.any(): return []
     if not r.kept: return [_row(w, list(np.flatnonzero(w.mine)), 0, 0, base, words=[], phones=[], kept=False, reason=r.reason, detail=r.detail)]
     sound = None
-    if audio is not None and w.trusted.any(): sound = Sound(loudness(audio, r.recording, r.duration), w.start[w.trusted], w.end[w.trusted], how.dip)
+    if audio is not None and w.trusted.any(): sound = Quiet(loudness(audio, r.recording, r.duration), w.start[w.trusted], w.end[w.trusted], how.dip)
     found, chosen = pieces(w, sound, r.duration, gaps, how)
     taken = np.zeros(len(w.start), bool)
     for i, j, *_ in chosen: taken[i:j] = True

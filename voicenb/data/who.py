@@ -181,13 +181,12 @@ def _voted(w: pd.DataFrame, turns: pd.DataFrame, fixed, name_unnamed: bool, sure
     best = each.to_numpy().argmax(1) if each.shape[1] else np.zeros(len(w), int)
     top = each.to_numpy()[np.arange(len(w)), best] if each.shape[1] else np.zeros(len(w))
     label = np.array([*each.columns, ""], object)[np.where(top > 0, best, each.shape[1])]
-    t = w.assign(speaker=w.named.to_numpy(object), cluster=label, share=np.clip(top / length, 0, 1).round(4), overlap=_overlap(w, turns))
+    t = w.assign(speaker=w.named.to_numpy(object), cluster=label, share=np.where(w.start.isna(), np.nan, np.clip(top / length, 0, 1)).round(4), overlap=_overlap(w, turns))
     said, own = doubts(w, turns)
     by = said.set_index("turn").reindex(t.turn)
     names = votes(w, turns).idxmax().to_dict() if own.to_numpy().any() else {}
     given, bad = _fixed(t, fixed), ((by.right < sure) & ~((by.fit >= HALF) & (by.heard >= LEAST))).to_numpy()
-    heard = t.cluster.map(names).fillna("")
-    if name_unnamed: t["speaker"] = t.speaker.where(t.speaker != "", heard)
+    if name_unnamed: t["speaker"] = [s or names.get(c, "") for s, c in zip(t.speaker, t.cluster)]
     t["speaker"] = given.where(given != "", t.speaker)
     free = (given == "").to_numpy()
     t = tb.mark(t, (t.speaker == ""), "unnamed", "the transcript names nobody here")
