@@ -107,6 +107,7 @@ def chain(words:list, names:tuple) -> Text: # words: tuples of phone names, none
 PAUSE, GAP, LEAVE, PHONE, HOP, STAY = 1.0, 8.0, 8.0, 2.2, 2.0, 0.3  # nats: a pause, a gap, leaving words out, a phone of them, a phone passed over, a step longer
 BLOCK = 500                                                       # steps between two kept values
 
+# %% ../../nbs/core/06b_long.ipynb #4d3ecd8c
 class _Search:
     "The lattice of one recording and its transcript."
     def __init__(self, e, sil, gap, text):
@@ -183,6 +184,7 @@ def _back(s, marks, edges, goal, kind, state, k):
         goal = now
     return start, end
 
+# %% ../../nbs/core/06b_long.ipynb #2ca0680e
 def search(
     e:np.ndarray, # [steps, phones] from `fit`
     text:Text,

@@ -55,6 +55,10 @@ SCHEMA = dict(
     kind=("text", "what was found: a code"),
     value=("real", "what was measured"),
     limit=("real", "what is usual at most, or at least"),
+)
+
+# %% ../../nbs/core/00_table.ipynb #a46532ae
+SCHEMA |= dict(
     # clips: [start, end) of a recording, and what each stage learnt
     clip=("text", "recording, start and end in ms, joined by _"),
     start=("real", "s in the recording"),
@@ -77,7 +81,7 @@ SCHEMA = dict(
     agreement=("real", "1 - WER between the two recognisers, 0 to 1"),
     words=(WORDS, "times in s from the clip's start"),
     phones=(PHONES, "times in s from the clip's start, sil included"),
-    align_score=("real", "median score of the words, 0 to 1"),
+    align_score=("real", "how well the words fit the sound, 0 to 1: their median score, or the weakest stretch of six words in an utterance from a transcript"),
     snr_db=("real", "signal to noise, dB"),
     clipped=("real", "share of full-scale samples"),
     bandwidth_hz=("real", "highest frequency that carries speech, Hz"),
@@ -126,6 +130,10 @@ REASONS = dict(
     asr_repeats="the recogniser's text repeats itself",
     asr_unsure="the recogniser is not sure of its words",
     disagreement="two recognisers heard different words",
+)
+
+# %% ../../nbs/core/00_table.ipynb #22d869d7
+REASONS |= dict(
     # alignment and quality
     unalignable="the text has more phones than the sound has room for, or none",
     low_align="the words do not fit the sound",

@@ -173,6 +173,7 @@ def one(words:pd.DataFrame, audio:Path, recording:str, seconds:float, language:s
     t["z"] = lengths(t)
     return doubted(tb.mark(t, t.start.isna(), "no_audio", why))
 
+# %% ../../nbs/data/15a_whole.ipynb #2215758a
 def doubted(words:pd.DataFrame, least:float=LEAST, mean:float=MEAN) -> pd.DataFrame: # of one recording
     "Words whose sound does not bear them out are marked: squeezed in where they were not said, or drowned in noise."
     post = words.post[words.start.notna()]
@@ -180,6 +181,7 @@ def doubted(words:pd.DataFrame, least:float=LEAST, mean:float=MEAN) -> pd.DataFr
     t = tb.mark(words, words.post < least, "low_align", [f"post {v:.2f}, the least is {least:g}" for v in words.post])
     return tb.mark(t, around < mean, "low_align", [f"post {v:.2f} over five words, the least is {mean:g}" for v in around])
 
+# %% ../../nbs/data/15a_whole.ipynb #1b0fc9f6
 def _revision(p):
     from voicenb.core import ctc
     return f"{revision()} {vad.REVISION}" + (f" {ctc.revision(p['model'], p['language'])}" if p["engine"] == "ctc" else "")
