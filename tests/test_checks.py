@@ -114,6 +114,15 @@ def test_a_recording_that_ends_in_a_word(talk, tmp_path):
     assert (odd.kind == "truncated").any() and odd[odd.kind == "truncated"].end.max() > cut - 1.5
 
 
+def test_noise_that_hides_music_is_said(talk, tmp_path):
+    _, e, words, _, recordings, odd = talk
+    assert not (odd.kind == "not_checked").any()
+    noise = np.random.default_rng(0).normal(0, .02, len(e.samples)).astype(np.float32)
+    au.save(au.Audio(e.samples + noise, RATE), tmp_path / "episode.flac")
+    loud = checks.found(words, recordings, tmp_path)
+    assert loud.detail[loud.kind == "not_checked"].str.contains("music and bandwidth: the noise").sum() == 1
+
+
 def test_hum_is_no_music_and_silence_is_nothing(tmp_path):
     t = np.arange(60 * RATE) / RATE
     hum = sum(np.sin(2 * np.pi * f * t) for f in (150, 250, 350, 450)) * .02 * (np.random.default_rng(0).random(len(t)) * .01 + 1)

@@ -248,6 +248,7 @@ def _labels(e, text, start, end, sure):
     out[free & (e[:, 0] >= -3)] = 0
     return out, word
 
+# %% ../../nbs/core/06b_long.ipynb #e1fe3c0c
 def _whose(x, labels, word, who, turn, models, people):
     "The speaker of each turn by the sound of its sure words: whose model fits best, phone by phone."
     on = np.flatnonzero((word >= 0) & (labels > 0))
@@ -265,6 +266,7 @@ def _people(x, labels, word, who, names, voices):
     own = {w: learn(x, np.where(mine, labels, -1), names, everybody) for w, mine in own.items() if mine.sum() > ENOUGH}
     return [everybody, *own.values(), *voices], list(own)
 
+# %% ../../nbs/core/06b_long.ipynb #e1fd7344
 def locate(
     x:np.ndarray, # [steps, 39] from `steps`
     words:list, # tuples of phone names, one a word

@@ -299,7 +299,7 @@ def load(path: str | Path) -> pd.DataFrame:
     pa.default_memory_pool().release_unused()
     return out
 
-
+# %% ../../nbs/core/00_table.ipynb #ab67b321
 def plain(table: pd.DataFrame) -> pd.DataFrame:
     "The same table with Python lists in every column of lists"
     return table.assign(**{c: pd.Series(table[c].tolist(), table.index, dtype=object) for c in table if isinstance(table[c].dtype, pd.ArrowDtype)})

@@ -38,8 +38,8 @@ def listen(audio: Path, recording: str, seconds: float) -> Sound:
     return ear.done()
 
 # %% ../../nbs/data/15c_sound.ipynb #d761a6de
-RISE, HELD, LOW, HIGH = 10.0, .7, 6, 320  # dB over the neighbours, share of a pause, first and last bin where notes are looked for (94 Hz to 5 kHz)
-SHORT, EDGE, QUIET = 12, 3, 0.35  # spectra a pause needs, spectra left out at its edges, speech probability of a pause
+RISE, HELD, LOW, HIGH = 7.0, .6, 6, 320  # dB over the neighbours, share of a pause, first and last bin where notes are looked for (94 Hz to 5 kHz)
+SHORT, EDGE, QUIET = 8, 1, 0.5  # spectra a pause needs, spectra left out at its edges, speech probability of a pause
 
 
 def _runs(on: np.ndarray) -> np.ndarray:  # bool [n] -> int [k, 2]
@@ -113,7 +113,7 @@ class _Ear:
         return Sound(level.astype(np.float32), bands, self.speech, spans, _notes(bits), stars)
 
 # %% ../../nbs/data/15c_sound.ipynb #a4c5aae6
-NOTES = 3  # notes held through a pause that are music
+NOTES = 2  # notes held through a pause that are music
 
 
 def music(sound: Sound, limit: int = NOTES, least: float = 3.0) -> np.ndarray:  # [k, 3]: start, end (s), notes
