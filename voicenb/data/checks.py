@@ -20,6 +20,7 @@ from ..core import vad
 from ..core.phonemes import _VOWELS, phonemize
 from ..core.run import stage
 from . import sound as so
+from .whole import slipped
 
 # %% ../../nbs/data/15b_checks.ipynb #532089bb
 @lru_cache(maxsize=50_000)
@@ -52,7 +53,7 @@ LIMITS = dict(
     sag=0.15, sag_z=3.5,  # fall of the mean score of six words, and robust z of it
     letter=0.03, letter_words=3,  # s a letter in a run of words
     unheard_db=25.0, unwritten=1.0, noise_db=15.0, noise=0.15,  # dB under the speech; s of speech without text; dB under the speech and s of a noise in a pause
-    level=6.0, band=15.0,  # dB from the speaker's usual
+    level=6.0, band=15.0, room=18.0,  # dB from the speaker's usual; dB between speech and noise under which music and bandwidth cannot be heard
     notes=so.NOTES, repeated=5.0, cut_db=35.0)  # notes held in pauses; s that come again; dB under the speech at a cut
 
 
@@ -172,7 +173,8 @@ def order(t: pd.DataFrame, turns: pd.DataFrame | None):
 # %% ../../nbs/data/15b_checks.ipynb #0c8c5b90
 def heard(t: pd.DataFrame, sound: so.Sound, L: dict):
     "All anomalies that are in the sound; of one recording"
-    music = so.music(sound, L["notes"])
+    music, room = so.music(sound, L["notes"]), float(np.percentile(sound.level, 90) - np.percentile(sound.level, 5))
+    if room < L["room"]: yield "not_checked", 0.0, len(sound.level) * so.STEP, -1, room, L["room"], f"music and bandwidth: the noise, {room:.0f} dB under the speech, hides them"
     for a, b, v in music: yield "music", a, b, -1, v, L["notes"], f"{v:.0f} notes held through the pauses"
     for a, b, other, v in so.repeats(sound, L["repeated"]):
         for s, e, o in ((a, b, other), (other, other + b - a, a)): yield "repeated", s, e, -1, b - a, L["repeated"], f"the same {b - a:.1f} s as at {o:.1f} s"
@@ -195,7 +197,7 @@ KINDS = dict(  # kind: (reason, what it is)
     word_rate=("rate_outlier", "a word far longer or shorter than its phones"), frozen=("frozen", "one word held too long"), sag=("sag", "the scores fall and stay down"),
     no_audio=("no_audio", "words without sound, or without time to say them"), music=("music", "music under the voice"), repeated=("repeated", "the same sound comes again"),
     level_step=("level_step", "louder or softer than the speaker usually is"), band_step=("band_step", "another bandwidth than the speaker usually has"),
-    truncated=("truncated", "the recording begins or ends in a word"), untranscribed=("", "speech without text"), not_lexical=("", "a sound in a pause that is no word"),
+    truncated=("truncated", "the recording begins or ends in a word"), cue_shift=("", "the transcript's own times are off"), untranscribed=("", "speech without text"), not_lexical=("", "a sound in a pause that is no word"),
     order=("", "names and voices come in different orders"), not_checked=("", "could not be looked at"))
 COLUMNS = dict(recording=object, kind=object, start=float, end=float, turn=int, value=float, limit=float, detail=object)
 
@@ -218,6 +220,7 @@ def found(words: pd.DataFrame,  # aligned: recording, turn, named, text, start, 
         here = None if turns is None else turns[turns.recording == recording]
         sound = so.listen(audio, recording, float(length[recording]))
         rows += [(recording, *r) for part in (fast(t, L), held(t, L), sag(t, L), order(t, here), heard(t, sound, L)) for r in part]
+        rows += [(recording, "cue_shift", c.start, c.end, -1, c.value, 1.0, f"cues {abs(c.value):.1f} s {'late' if c.value > 0 else 'early'}") for c in slipped(w).itertuples()]
     out = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS).round(dict(start=3, end=3, value=3))
     return tb.check(out.sort_values(["recording", "start", "kind"], kind="stable", ignore_index=True), "checks.found")
 

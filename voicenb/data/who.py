@@ -232,7 +232,7 @@ def report(words: pd.DataFrame, turns: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns="recording speaker turns minutes clusters purity coverage agreement doubted shared".split())
 
 # %% ../../nbs/data/12c_who.ipynb #d90d3349
-SHORTEST, LONGEST, PAUSE = 1.6, 20.0, 0.6  # s of a stretch that enrols, s of a turn that is listened to, s of pause that ends a stretch
+SHORTEST, LONGEST, PAUSE = 1.6, 8.0, 0.6  # s of a stretch that enrols, s of the longest stretch, s of pause that ends a stretch
 
 
 def stretches(words: pd.DataFrame, longest: float = LONGEST, pause: float = PAUSE) -> pd.DataFrame:
@@ -244,8 +244,7 @@ def stretches(words: pd.DataFrame, longest: float = LONGEST, pause: float = PAUS
     t = w.assign(sure=w.share.fillna(0) >= .8).groupby(run).agg(recording=("recording", "first"), turn=("turn", "first"), speaker=("speaker", "first"), start=("start", "first"),
                                                               end=("end", "last"), cluster=("cluster", "first"), alone=("cluster", "nunique"), sure=("sure", "mean"), kept=("kept", "all"))
     t["agrees"] = t.kept & (t.alone == 1) & (t.sure >= .8) & (t.end - t.start >= SHORTEST)
-    before = (t.end - t.start).groupby([t.recording, t.turn]).cumsum() - (t.end - t.start)
-    return t[(before < longest) & (t.end - t.start >= .5)].drop(columns=["alone", "sure", "kept"]).reset_index(drop=True)
+    return t[t.end - t.start >= .5].drop(columns=["alone", "sure", "kept"]).reset_index(drop=True)
 
 
 def _points(parts: pd.DataFrame, audio: Path) -> np.ndarray:  # [n, 256]
@@ -277,7 +276,7 @@ def _compared(points: np.ndarray, who: np.ndarray, agrees: np.ndarray, weight: n
 @stage(version="1", revision=lambda p: se.REVISION)
 def scores(words: pd.DataFrame,  # from `vote`
            audio: Path,  # masters' folder
-           longest: float = LONGEST,  # s of a turn that are listened to, at most
+           longest: float = LONGEST,  # s of a stretch
            least: int = 3,  # stretches that a profile needs
            ) -> pd.DataFrame:  # recording, turn, start, end, speaker, score, foreign, kept (it enrolled), reason, detail
     "Every stretch against its own speaker's voice and the best other; profiles hold across recordings"
@@ -320,7 +319,11 @@ def refine(words: pd.DataFrame,  # from `vote`
     back = doubted & (m >= fit["margin"]) & (s >= fit["threshold"]) & (long >= SHORTEST)
     out.loc[back, "kept"], out.loc[back, "reason"] = True, ""
     out.loc[back, "detail"] = [f"the diarization disagrees, the voice does not: {v:+.3f} nearer to {n}" for v, n in zip(m[back], out.speaker[back])]
-    return tb.mark(out, (m <= -fit["margin"]) & (long >= SHORTEST), "speaker_review", [f"the voice is {-v:.3f} nearer to another speaker" for v in m])
+    out = tb.mark(out, (m <= -fit["margin"]) & (long >= SHORTEST), "speaker_review", [f"the voice is {-v:.3f} nearer to another speaker" for v in m])
+    wrong = t[(t.score - t.foreign <= -fit["margin"]) & (length >= SHORTEST)]  # a part of a turn: two turns under one name
+    hit, middle = np.zeros(len(out), bool), ((out.start + out.end) / 2).to_numpy()
+    for s in wrong.itertuples(): hit |= ((out.recording == s.recording) & (out.turn == s.turn)).to_numpy() & (middle >= s.start) & (middle <= s.end)
+    return tb.mark(out, hit, "speaker_review", "the voice of this part of the turn is nearer to another speaker")
 
 # %% ../../nbs/data/12c_who.ipynb #9ec61696
 def fig_scores(scores: pd.DataFrame, ax=None):

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STOPS', 'BREAK', 'LONGEST', 'EDGE', 'OWN', 'TEACH', 'REACH', 'FRAME', 'CONTRAST', 'LEAST', 'MEAN', 'pieces', 'shared',
-           'sounds', 'portions', 'precisely', 'snapped', 'by_network', 'lengths', 'one', 'doubted', 'times']
+           'sounds', 'portions', 'precisely', 'snapped', 'by_network', 'lengths', 'slipped', 'one', 'doubted', 'times']
 
 # %% ../../nbs/data/15a_whole.ipynb #00a77d4e
 from pathlib import Path
@@ -138,6 +138,18 @@ def lengths(words:pd.DataFrame) -> np.ndarray: # float [n], NaN where a word has
         r = np.log(np.maximum((words.end - words.start).to_numpy()[rows], .005)/expected)
         z[rows] = (r - np.median(r))/max(1.4826*np.median(np.abs(r - np.median(r))), 0.05)
     return z
+
+# %% ../../nbs/data/15a_whole.ipynb #1567f1c2
+def slipped(words:pd.DataFrame, limit:float=1.0, least:int=3) -> pd.DataFrame: # of one recording -> start, end, value (s, median)
+    "Runs of cues whose times lie a second and more from where their words are, against the rest of the transcript."
+    if "cue_start" not in words or not words.cue_start.notna().any(): return pd.DataFrame(dict(start=[], end=[], value=[]), dtype=float)
+    t = words[words.start.notna() & words.cue_start.notna()]
+    cues = t.groupby((t.cue_start != t.cue_start.shift()).cumsum()).agg(start=("start", "first"), end=("end", "last"), off=("cue_start", "first"))
+    cues["off"] = (cues.off - cues.start) - (cues.off - cues.start).median()
+    smooth = cues.off.rolling(least, center=True, min_periods=1).median()
+    run = cues.assign(side=np.sign(smooth)*(smooth.abs() >= limit))
+    out = run[run.side != 0].groupby((run.side != run.side.shift()).cumsum()).agg(start=("start", "min"), end=("end", "max"), value=("off", "median"), n=("off", "size"))
+    return out[out.n >= least].drop(columns="n").reset_index(drop=True)
 
 # %% ../../nbs/data/15a_whole.ipynb #4a2abf20
 CONTRAST = 1.0           # nats a step by which a transcript must fit better than its words backwards
