@@ -22,7 +22,10 @@ SECONDS = FACTOR*STEP       # 0.04 s
 
 AROUND = 250                # steps on either side: the mean of 20 s is taken off, so that a telephone or another room looks alike
 
-def steps(windows) -> np.ndarray: # iterable of (samples, rate), whole steps long but the last -> float32 [steps, 39]
+def steps(
+    windows, # iterable of (samples, rate), whole steps long but the last
+    on=None, # function of the number of steps -> bool [steps]: where somebody speaks; silence says nothing of what is usual
+) -> np.ndarray: # float32 [steps, 39]
     "Features of a recording in steps of 40 ms: mean 0 over 20 s, variance 1 over the recording."
     out = [np.zeros((0, 39), np.float32)]
     for samples, rate in windows:
@@ -30,10 +33,11 @@ def steps(windows) -> np.ndarray: # iterable of (samples, rate), whole steps lon
         out.append(x[:len(x)//FACTOR*FACTOR].reshape(-1, FACTOR, x.shape[1]).mean(1))
     x = np.concatenate(out).astype(np.float64)
     if not len(x): return x.astype(np.float32)
-    total, at = np.vstack([np.zeros((1, x.shape[1])), x.cumsum(0)]), np.arange(len(x))
-    a, b = np.maximum(at - AROUND, 0), np.minimum(at + AROUND, len(x))
-    x -= (total[b] - total[a])/(b - a)[:, None]
-    return (x/np.maximum(x.std(0), 1e-3)).astype(np.float32)
+    counts = np.ones(len(x), bool) if on is None or not on(len(x)).any() else on(len(x))
+    total, n = (np.vstack([np.zeros((1, v.shape[1])), v.cumsum(0)]) for v in (x*counts[:, None], counts[:, None].astype(float)))
+    a, b = np.maximum(np.arange(len(x)) - AROUND, 0), np.minimum(np.arange(len(x)) + AROUND, len(x))
+    x -= (total[b] - total[a] + 25*x[counts].mean(0))/(n[b] - n[a] + 25)
+    return (x/np.maximum(x[counts].std(0), 1e-3)).astype(np.float32)
 
 # %% ../../nbs/core/06b_long.ipynb #617bf158
 class Phones(NamedTuple):
@@ -219,7 +223,6 @@ class Located(NamedTuple):
     end: np.ndarray      # float [W], s
     fit: np.ndarray      # float [W], nats a step against the best phones: 0 and below
     sure: np.ndarray     # bool [W], its neighbours fit too
-    contrast: float      # nats by which the text fits better than its words in the wrong order
     voice: np.ndarray    # text [W]: whose voice it is by the sound, turn by turn
 
 def _fits(e, text, start, end):
@@ -290,14 +293,4 @@ def locate(
         models, people = _people(x, labels, word, who, names, voices)
         if len(people) > 1: who = _whose(x, labels, word, who, turn, models[1:1+len(people)], people)
     seconds = lambda v: np.where(start >= 0, v*SECONDS, np.nan)
-    return Located(seconds(start), seconds(end), fits, sure, _contrast(e, text, words, names, fits), who)
-
-def _contrast(e, text, words, names, fits, most=10_000):
-    "How much better the text fits than the same words backwards, in up to seven minutes from the middle."
-    if not np.isfinite(fits).any(): return 0.0
-    a = max(0, (len(e) - most)//2)
-    share = len(words)*min(1, most/len(e))
-    some = words[int((len(words)-share)/2):][:max(int(share), 1)][::-1]
-    wrong = chain(some, names)
-    start, end = search(e[a:a+most], wrong, -FLOOR)
-    return float(np.nanmedian(fits) - np.nanmedian(_fits(e[a:a+most], wrong, start, end))) if (start >= 0).any() else 0.0
+    return Located(seconds(start), seconds(end), fits, sure, who)

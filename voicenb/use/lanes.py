@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['RED', 'GREEN', 'STYLE', 'HUES', 'SPANS', 'style', 'colours', 'clock', 'empty', 'overview', 'fig_yield', 'owners',
-           'doubted', 'fig_votes', 'fig_voices', 'span', 'thin', 'fig_lanes', 'fig_numbers', 'fig_rate', 'gaps',
-           'fig_gaps', 'fig_lengths', 'levels', 'fig_level']
+           'doubted', 'fig_votes', 'fig_voices', 'span', 'thin', 'fig_lanes', 'fig_numbers', 'fig_score', 'fig_rate',
+           'gaps', 'fig_gaps', 'fig_lengths', 'levels', 'fig_level']
 
 # %% ../../nbs/use/91e_lanes.ipynb #db4673ed
 import numpy as np
@@ -46,6 +46,7 @@ def empty(ax, why: str):
     "An axis that says why there is nothing on it"
     ax.text(.5, .5, why, ha="center", va="center", transform=ax.transAxes, fontsize=8, color="0.4")
     ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
     return ax
 
 # %% ../../nbs/use/91e_lanes.ipynb #55765698
@@ -67,7 +68,7 @@ def fig_yield(waterfall: pd.DataFrame, ax=None):  # of `voicenb.use.episode.wate
     "From the speaker's words to kept utterances. Bad: one red step that takes more than all the others; no green bar"
     import matplotlib.pyplot as plt
     ax, w = ax or plt.subplots(figsize=(8, .3 * len(waterfall) + .7))[1], waterfall
-    unit, last = "minutes" if np.isfinite(w.minutes.astype(float)).all() else "words", len(w) - 1
+    unit, last = "minutes" if w.minutes.abs().sum() > 0 and w.minutes.notna().all() else "words", len(w) - 1
     size = w[unit].abs().to_numpy(float)
     level = np.cumsum(np.r_[size[0], -size[1:last]]) if len(w) > 1 else size
     left = np.array([0.0, *level[1:], 0.0][:len(w)])
@@ -146,6 +147,8 @@ def _bars(ax, t: pd.DataFrame, y: float, colour, height: float = .8, **more):
 
 def _row(ax, lanes: dict, speech: np.ndarray, begin: float, stop: float, hues: dict, checked: bool):
     "One row of minutes"
+    from matplotlib import colormaps
+    from matplotlib.ticker import MultipleLocator
     here = {k: t[(t.start < stop) & (t.end > begin)] for k, t in lanes.items()}
     p = thin(speech[int(begin * vad.RATE / vad.FRAME):int(stop * vad.RATE / vad.FRAME)])
     ax.fill_between(np.linspace(begin, min(stop, len(speech) * vad.FRAME / vad.RATE), len(p)), 5 - .4, 5 - .4 + .9 * p, color="0.6", lw=0, rasterized=True)
@@ -155,11 +158,11 @@ def _row(ax, lanes: dict, speech: np.ndarray, begin: float, stop: float, hues: d
     _bars(ax, here["two"], 2, RED)
     if not checked: ax.text(begin + .01 * (stop - begin), 2, "not checked", fontsize=6, va="center", color="0.5")
     for out, alpha in ((False, .4), (True, 1.0)): _bars(ax, here["doubt"][here["doubt"].out == out], 1, RED, alpha=alpha)
-    from matplotlib import colormaps
     _bars(ax, here["score"], 0, colormaps["RdYlGn"](np.clip(here["score"].post.fillna(0).to_numpy(float), 0, 1)))
     ax.set(xlim=(begin, stop), ylim=(-.55, 5.65), yticks=range(6), yticklabels=["score", "disagree", "two voices", "diarization", "transcript", "speech"])
     ax.tick_params(axis="y", length=0, labelsize=6)
     ax.spines["left"].set_visible(False)
+    ax.xaxis.set_major_locator(MultipleLocator((stop - begin) / (5 if (stop - begin) % 300 == 0 else 6)))
     ax.xaxis.set_major_formatter(lambda v, _: clock(v))
 
 # %% ../../nbs/use/91e_lanes.ipynb #0e601e48
@@ -200,14 +203,36 @@ def fig_numbers(words: pd.DataFrame, least: float = .1, far: float = checks.LIMI
     axes[3].legend(loc="upper left")
     return axes
 
+# %% ../../nbs/use/91e_lanes.ipynb #22fca76b
+def fig_score(words: pd.DataFrame, seconds: float, fall: float = checks.LIMITS["sag"], row: float = 1800):  # of one recording; s of a row
+    "Score of each word, red where it is out, and the mean of six. Bad: the line is filled red: it falls under the dashes, and stays there"
+    import matplotlib.pyplot as plt
+    t = words[words.start.notna()].sort_values("start")
+    n = max(1, int(np.ceil(seconds / row - .2)))
+    fig, axes = plt.subplots(n, 1, figsize=(11, 1.9 * n + .5), squeeze=False)
+    if not len(t) or not t.post.notna().any(): empty(axes[0, 0], "no word has a score"); return fig
+    m, step = checks.rolling(t).to_numpy(float), seconds / n
+    low = np.nanmedian(m) - fall
+    for k, ax in enumerate(axes[:, 0]):
+        on = ((t.start >= k * step) & (t.start < (k + 1) * step)).to_numpy()
+        x, y, out = t.start[on] / 60, t.post[on], ~t.kept[on]
+        ax.plot(x, y, ".", ms=2.5, color="0.7", rasterized=True)
+        ax.plot(x[out], y[out], ".", ms=4, color=RED, rasterized=True)
+        ax.plot(x, m[on], lw=1, rasterized=True)
+        ax.fill_between(x, m[on], low, where=m[on] < low, color=RED, alpha=.6, lw=0, rasterized=True)
+        ax.axhline(low, color=RED, lw=.8, ls="--")
+        ax.set(xlim=(k * step / 60, (k + 1) * step / 60), ylim=(-.03, 1.03), ylabel="score", xlabel="minutes" if k == n - 1 else "")
+    return fig
+
 # %% ../../nbs/use/91e_lanes.ipynb #20cb5216
 def fig_rate(words: pd.DataFrame, language: str = "en", far: float = checks.LIMITS["word_z"], ax=None):
     "Length of each word over its phones, a robust line, and its limits. Bad: red dots in number, or dots outside the band that are not red"
     import matplotlib.pyplot as plt
-    ax = checks.fig_rates(words, language, far, ax or plt.subplots(figsize=(5.5, 3.4))[1])
+    ax = ax or plt.subplots(figsize=(5.5, 3.4))[1]
     t = checks.timed(words if "speaker" in words else words.assign(speaker=words.named), language)
-    x, y = np.log(np.maximum(t.n_phones.to_numpy(float), 1)), np.log(t.seconds.to_numpy(float))
     if len(t) < 20: return empty(ax, "fewer than twenty words have times")
+    checks.fig_rates(words, language, far, ax).collections[0].set_rasterized(True)
+    x, y = np.log(np.maximum(t.n_phones.to_numpy(float), 1)), np.log(t.seconds.to_numpy(float))
     use = np.ones(len(t), bool)
     for _ in range(4):
         slope, base = np.polyfit(x[use], y[use], 1)
@@ -280,7 +305,8 @@ def levels(words: pd.DataFrame, sound: so.Sound, seconds: float = 10.0) -> pd.Da
     n = max(1, round(seconds / so.STEP))
     t = words.loc[words.start.notna() & (words.end > words.start), ["start", "end"]].to_numpy(float)
     db, on = sound.level.astype(float), so.covered(t, len(sound.level), so.STEP)
-    near = so.covered(t, len(db), so.STEP, .1) | (np.repeat(sound.speech, 2)[:len(db)] >= .3 if 2 * len(sound.speech) >= len(db) else False) | (db < -90)  # digital silence is no noise
+    heard = np.pad(np.convolve(sound.speech >= .3, np.ones(9), "same") > 0, (0, len(db)))  # and what fades after it
+    near = so.covered(t, len(db), so.STEP, .1) | heard[np.arange(len(db)) // 2] | (db < -90)  # digital silence is no noise
     rows = []
     for k in range(0, len(db), n):
         a, b = db[k:k + n][on[k:k + n]], db[k:k + n][~near[k:k + n]]
