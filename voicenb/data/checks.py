@@ -179,8 +179,8 @@ def heard(t: pd.DataFrame, sound: so.Sound, L: dict):
     for a, b, other, v in so.repeats(sound, L["repeated"]):
         for s, e, o in ((a, b, other), (other, other + b - a, a)): yield "repeated", s, e, -1, b - a, L["repeated"], f"the same {b - a:.1f} s as at {o:.1f} s"
     w = so.windows(t, sound)
-    for kind, column, limit, what in (("level_step", "level_db", L["level"], "louder"), ("band_step", "tilt_db", L["band"], "over 4 kHz")):
-        for v in so.steps(w, column, limit).itertuples(): yield kind, v.start, v.end, v.turn, v.value, limit, f"{v.value:+.0f} dB {what} than the speaker usually is"
+    for kind, column, limit, what in (("level_step", "level_db", L["level"], ""), ("band_step", "tilt_db", L["band"], " over 4 kHz")):
+        for v in so.steps(w, column, limit).itertuples(): yield kind, v.start, v.end, v.turn, v.value, limit, f"{abs(v.value):.0f} dB {'louder' if v.value > 0 else 'softer'}{what} than the speaker usually is"
     for a, b in so.unwritten(t, sound, L["unwritten"]): yield "untranscribed", a, b, -1, b - a, L["unwritten"], f"{b - a:.1f} s of speech without text"
     for v in so.unheard(t, sound, L["unheard_db"]).itertuples(): yield "no_audio", v.start, v.end, v.turn, v.value, .3, "words where nobody speaks"
     for v in so.noises(t, sound, L["noise_db"], L["noise"]).itertuples():

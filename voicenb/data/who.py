@@ -238,7 +238,7 @@ SHORTEST, LONGEST, PAUSE = 1.6, 8.0, 0.6  # s of a stretch that enrols, s of the
 def stretches(words: pd.DataFrame, longest: float = LONGEST, pause: float = PAUSE) -> pd.DataFrame:
     "Runs of timed words of one turn: recording, turn, speaker, start, end, fit (share of its time in its cluster)"
     w = words[words.start.notna() & (words.speaker != "") & ~words.reason.isin(["no_audio", "overlap", "not_spoken"])]
-    new = (w.recording != w.recording.shift()) | (w.turn != w.turn.shift()) | (w.speaker != w.speaker.shift()) | ((w.start - w.end.shift()) > pause)
+    new = (w.recording != w.recording.shift()) | (w.turn != w.turn.shift()) | (w.speaker != w.speaker.shift()) | (w.cluster != w.cluster.shift()) | ((w.start - w.end.shift()) > pause)
     first = w.start.groupby(new.cumsum()).transform("first")
     run = (new | ((w.end - first) // longest).diff().gt(0)).cumsum()
     t = w.assign(sure=w.share.fillna(0) >= .8).groupby(run).agg(recording=("recording", "first"), turn=("turn", "first"), speaker=("speaker", "first"), start=("start", "first"),
@@ -287,6 +287,7 @@ def scores(words: pd.DataFrame,  # from `vote`
     best = np.where(some, np.nan_to_num(other, nan=-9).argmax(1), 0) if len(names) else np.zeros(len(t), int)
     foreign = np.where(some, other[np.arange(len(t)), best], np.nan) if len(names) else np.full(len(t), np.nan)
     detail = [f"nearest other: {names[b]}" if s else "" for b, s in zip(best, some)]
+    t["embedding"] = [p.tolist() if np.isfinite(p[0]) else [] for p in points]
     out = t.assign(score=own.round(4), foreign=foreign.round(4), kept=t.agrees, reason=np.where(t.agrees, "", "not_chosen"), detail=detail)
     return tb.check(out.drop(columns=["agrees"]), "who.scores")
 
@@ -321,8 +322,13 @@ def refine(words: pd.DataFrame,  # from `vote`
     out.loc[back, "detail"] = [f"the diarization disagrees, the voice does not: {v:+.3f} nearer to {n}" for v, n in zip(m[back], out.speaker[back])]
     out = tb.mark(out, (m <= -fit["margin"]) & (long >= SHORTEST), "speaker_review", [f"the voice is {-v:.3f} nearer to another speaker" for v in m])
     wrong = t[(t.score - t.foreign <= -fit["margin"]) & (length >= SHORTEST)]  # a part of a turn: two turns under one name
+    usual = set(t[t.score > t.foreign][["recording", "speaker", "cluster"]].itertuples(index=False, name=None))
+    theirs = np.array([k in usual for k in zip(out.recording, out.speaker, out.cluster)], bool)
     hit, middle = np.zeros(len(out), bool), ((out.start + out.end) / 2).to_numpy()
-    for s in wrong.itertuples(): hit |= ((out.recording == s.recording) & (out.turn == s.turn)).to_numpy() & (middle >= s.start) & (middle <= s.end)
+    breath = ((out.turn != out.turn.shift()) | ~((out.start - out.end.shift()) <= PAUSE)).cumsum().to_numpy()
+    for s in wrong.itertuples():
+        part = ((out.recording == s.recording) & (out.turn == s.turn)).to_numpy() & (middle >= s.start) & (middle <= s.end)
+        hit |= part | np.isin(breath, breath[part]) & ~theirs  # and what is said in the same breath by no label of theirs
     return tb.mark(out, hit, "speaker_review", "the voice of this part of the turn is nearer to another speaker")
 
 # %% ../../nbs/data/12c_who.ipynb #9ec61696

@@ -68,7 +68,7 @@ def place(audio:str, transcript:str, run:Run) -> tuple[Path, Path|None, dict]: #
 def target(words:pd.DataFrame, speaker:str="") -> str:
     "Whose voice is wanted: the name as the transcript has it, or who says most; raises `ValueError` that lists the names"
     said = words[words.named != ""].groupby("named").size().sort_values(ascending=False)
-    if not len(said): raise ValueError("the transcript names nobody: write `Name: text`, or give overrides")
+    if not len(said): raise ValueError("the transcript names nobody: write `Name: text` in it")
     if not speaker: return str(said.index[0])
     found = [n for n in said.index if n.casefold() == speaker.strip().casefold()]
     if not found: raise ValueError(f"speaker={speaker!r} says nothing in this transcript; who does: {', '.join(f'{n} ({k} words)' for n, k in said.head(8).items())}")
@@ -83,7 +83,7 @@ def waterfall(words:pd.DataFrame, clips:pd.DataFrame, speaker:str) -> pd.DataFra
     for reason in mine.reason[~mine.kept].value_counts().index:
         hit = ~mine.kept & (mine.reason == reason)
         rows.append((reason, -int(hit.sum()), -length[hit].sum(), tb.REASONS.get(reason, "")))
-    kept = clips[clips.kept]
+    kept = clips[clips.kept & (clips.speaker == speaker)] if "speaker" in clips else clips[clips.kept]
     inside = sum(len(w) for w in kept.words)
     left, spoken = int(mine.kept.sum()), length[mine.kept].sum()
     taken = sum(w["end"] - w["start"] for ws in kept.words for w in ws)/60
