@@ -203,6 +203,7 @@ ENGINES = [  # stage, engine, package, licence of model or library, what it need
     ("phonemes", "espeak-ng", "espeakng-loader", "GPL-3.0", ""),
     ("transcribe", "pocketsphinx", "pocketsphinx", "BSD-2 (English only)", ""),
     ("align", "hmm", "scipy", "Apache-2.0 (voicenb)", ""),
+    ("align", "ctc", "transformers", "Apache-2.0 (weights: wav2vec 2.0 Apache-2.0, MMS CC-BY-NC-4.0)", "weights: 0.4 GB from the hub, or a folder"),
     ("diarize", "embedded", "scipy", "Apache-2.0 (voicenb)", ""),
     ("voice", "baseline", "pyworld-prebuilt", "MIT (WORLD: BSD-3); warm start inside voicenb", ""),
     ("voice", "units", "pyworld-prebuilt", "MIT (WORLD: BSD-3)", ""),
