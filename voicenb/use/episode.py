@@ -31,7 +31,9 @@ def _jingle(rate:int, seconds:float=4.0) -> np.ndarray: # float32 [n]
     return (0.12*np.sin(2*np.pi*chord*t[:, None]).sum(1)*np.minimum(1, 8*(1 - (3*t/seconds) % 1))).astype(np.float32)
 
 @stage(version="1")
-def demo(out:Path, notes:int=40) -> None:
+def demo(out:Path, # the folder to write
+    notes:int=40, # of Sam's, at most
+) -> None:
     "A synthetic episode: `out/episode.flac`, its transcript `out/episode.txt` and `out/metadata.json`"
     from voicenb.core.phonemes import speak
     from voicenb.core.transcripts import read_transcripts
@@ -97,7 +99,10 @@ def only(clips:pd.DataFrame, speaker:str, everyone:bool=False) -> pd.DataFrame:
     return clips if everyone else tb.mark(clips, clips.speaker != speaker, "not_chosen", [f"{w} speaks, the dataset is {speaker}'s" for w in clips.speaker])
 
 @stage(version="1")
-def split(clips:pd.DataFrame, seed:int=0, valid:float=.05, test:float=.05) -> pd.DataFrame:
+def split(clips:pd.DataFrame, # with turn
+    seed:int=0,
+    valid:float=.05, test:float=.05, # shares of the minutes
+) -> pd.DataFrame:
     "`curate.split` by episodes where there are ten or more of them, by turns of episodes where there are fewer"
     from voicenb.data import curate
     if clips.recording[clips.kept].nunique() >= 10: return curate.split(clips, seed, valid, test)
