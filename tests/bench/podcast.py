@@ -36,7 +36,7 @@ def journey(home: Path, e: Episode, der: float = 0.0, layout: str = "vtt", seed:
     words = run(who.refine, words, scores=run(who.scores, words))
     found = run(checks.found, words, recordings=recordings, turns=turns)
     words = run(checks.mark, words, anomalies=found)
-    clips = run(utterances.cut, words, recordings=recordings, gaps=ep.looked(words, found))
+    clips = run(utterances.cut, words, recordings=recordings, gaps=ep.looked(words, found), pad=0.1)
     return dict(recordings=recordings, words=words, turns=turns, anomalies=found, clips=clips), run
 
 

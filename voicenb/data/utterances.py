@@ -268,7 +268,7 @@ def cut(words: pd.DataFrame,  # one row a word, with start, end, post, kept and 
         speaker: str = "",  # whose speech; '' is everybody who has a name
         shortest: float = 1.6, longest: float = 11.25,  # s, padding included: never exceeded
         target: float = 6.0, spread: float = 0.4,  # s, the commonest length, and how far lengths spread about it
-        pad: float = 0.1,  # s of silence around a clip, 25 ms more or less, at most half way to the next word
+        pad: float = 0.075,  # s of silence around a clip, 25 ms more or less, at most half way to the next word
         least_gap: float = 0.08, max_pause: float = 1.0,  # s: the shortest gap to cut in, the longest inside a clip
         unsaid: float = 0.4,  # s of sound without text that a gap inside a clip may hold
         dip: float = 15.0,  # dB under the words that is quiet
