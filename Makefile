@@ -36,7 +36,7 @@ test: setup-dev
 	@echo "notebooks: every cell of every library notebook, top to bottom (the run notebooks are tests below)"
 	@find nbs/core nbs/data nbs/voices nbs/use -name '*.ipynb' -not -path '*/.*' | sort | OMP_NUM_THREADS=1 xargs -P 2 -I{} sh -c 'echo "  {}"; $(BIN)/nbdev_test --n_workers 0 --path {} > {}.log 2>&1 || { cat {}.log; exit 1; }; rm -f {}.log'
 	@echo "tests: subprocesses, kills, fuzzing, golden numbers, whole runs"
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 	@echo "all tests passed; open README.md next, or run: make voice"
 
 clean:
