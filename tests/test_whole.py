@@ -1,4 +1,5 @@
 """A whole episode: every word in its place, what is wrong with a transcript found, and the journey by papermill."""
+import json
 import sys
 from pathlib import Path
 
@@ -171,6 +172,8 @@ def test_the_journey_by_papermill(tmp_path):
     assert (unsaid.reason == "no_audio").all() and len(unsaid) and "forecast" in text
     kept = clips[clips.kept]
     assert (kept.speaker == "Sam").all() and not kept.text.str.contains("forecast|bakery on every").any() and len(kept) > 20
+    ada = json.loads((HERE.parent / "voicenb" / "assets" / "sentences.json").read_text(encoding="utf-8"))["en"][12]  # the line that the transcript gives to Sam
+    assert f"Sam: {ada}" in text and ada not in " ".join(kept.text_raw)
     assert {"libritts", "textgrid", "words.ctm", "speakers.rttm"} <= {p.name for p in (home / "timed").iterdir()}
     assert (home / "dataset" / "metadata.csv").exists() and set(kept.split) == {"train", "valid", "test"}
 

@@ -191,7 +191,7 @@ def doubted(words:pd.DataFrame, least:float=LEAST, mean:float=MEAN) -> pd.DataFr
     post = words.post[words.start.notna()]
     around = post.rolling(5, center=True, min_periods=1).mean().reindex(words.index)
     near = post.rolling(3, center=True, min_periods=1).mean().reindex(words.index)
-    brief = pd.Series([len(p) < 3 for p in words.phones] if "phones" in words else False, words.index)  # "of" may be nearly swallowed
+    brief = pd.Series([0 < len(p) < 3 for p in words.phones] if "phones" in words else False, words.index)  # "of" may be nearly swallowed
     t = tb.mark(words, (words.post < least) & (~brief | (near < mean)), "low_align", [f"post {v:.2f}, the least is {least:g}" for v in words.post])
     t = tb.mark(t, around < mean, "low_align", [f"post {v:.2f} over five words, the least is {mean:g}" for v in around])
     share = t.kept[t.start.notna()].mean() if t.start.notna().any() else 1.0
