@@ -44,7 +44,7 @@ def held(text):
     return [int(x) for x in re.findall(r"w(\d+)", text)]
 
 
-def lawful(words, clips, seconds, speaker="", shortest=1.6, longest=11.25, max_pause=1.0, least_gap=.08):
+def lawful(words, clips, seconds, speaker="", shortest=1.6, longest=11.25, max_pause=1.0, least_gap=.08, widest=.102):
     "What must hold of the utterances of a recording, checked word by word"
     spoken = [w for w in words.itertuples() if w.text != "" and w.reason != "not_spoken"]
     timed = [w for w in spoken if w.start == w.start]
@@ -61,7 +61,7 @@ def lawful(words, clips, seconds, speaker="", shortest=1.6, longest=11.25, max_p
         assert held(c.text_raw) == [w.at for w in inside] and {w.speaker for w in inside} == {c.speaker} and (not speaker or c.speaker == speaker)
         assert all(w.kept and w.start == w.start for w in spoken if first.at <= w.at <= last.at), "a word that is not certain is inside"
         assert (start[index][1:] - end[index][:-1] <= max_pause + .002).all()
-        assert all(.018 <= pad <= .102 for pad in (first.start - c.start, c.end - last.end))
+        assert all(.018 <= pad <= widest for pad in (first.start - c.start, c.end - last.end))
         before, after = [w.end for w in timed if w.at < first.at], [w.start for w in timed if w.at > last.at]
         assert not before or first.start - max(before) >= least_gap - .0021 and c.start >= (first.start + max(before)) / 2 - .0011
         assert not after or min(after) - last.end >= least_gap - .0021 and c.end <= (last.end + min(after)) / 2 + .0011
@@ -211,7 +211,7 @@ def test_noise_rejects_more_instead_of_cutting_worse(tmp_path):
     assert lost[:2] == [0, 0] and lost[2] > 60 and set(clips.reason) == {"no_room"}
 
 
-@pytest.mark.parametrize("noise, least, most", [(None, .8, 1), (10, .8, 1), (0, 0, 0)])
+@pytest.mark.parametrize("noise, least, most", [(None, .8, 1), (10, .7, .95), (0, 0, 0)])
 def test_an_episode_with_music_adverts_and_interruptions(tmp_path, noise, least, most):
     e = episode(minutes=5, seed=1, noise_db=noise)
     save(Audio(e.samples, e.rate), tmp_path / "r.flac")
@@ -222,7 +222,7 @@ def test_an_episode_with_music_adverts_and_interruptions(tmp_path, noise, least,
     seconds, name = len(e.samples) / e.rate, who.mode()[0]
     recordings = steady(3)[1].assign(duration=seconds)
     clips = ut.cut(words, recordings, tmp_path, speaker=name)
-    lawful(words, clips, seconds, name)
+    lawful(words, clips, seconds, name, widest=.182 if noise else .102)  # noise hides tails, so cuts keep away from them
     mine = words[(words.speaker == name) & words.kept]
     assert least <= sum(w["end"] - w["start"] for ws in clips.words[clips.kept] for w in ws) / (mine.end - mine.start).sum() <= most
 

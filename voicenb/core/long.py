@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FACTOR', 'SECONDS', 'AROUND', 'VOICES', 'FLOOR', 'QUIET', 'NO', 'PAUSE', 'GAP', 'LEAVE', 'PHONE', 'HOP', 'STAY',
-           'BLOCK', 'ROUNDS', 'ENOUGH', 'SHORT', 'steps', 'Phones', 'learn', 'heard', 'spoken', 'fit', 'Text', 'chain',
-           'search', 'Located', 'locate']
+           'BLOCK', 'NEAR', 'ROUNDS', 'ENOUGH', 'SHORT', 'steps', 'Phones', 'learn', 'heard', 'spoken', 'fit', 'Text',
+           'chain', 'search', 'Located', 'locate']
 
 # %% ../../nbs/core/06b_long.ipynb #ad98c06f
 from typing import NamedTuple
@@ -158,18 +158,31 @@ class _Search:
         return (v, q, g), (fv, fq, fg)
 
 # %% ../../nbs/core/06b_long.ipynb #45549b1e
+class _Mark(NamedTuple):
+    "Values at the start of a block, of the words lo to hi that it looks at; top was taken off them."
+    lo: int
+    hi: int
+    v: np.ndarray
+    q: np.ndarray
+    g: np.ndarray
+    top: float
+
+    def value(self, text, kind, place):
+        "The value of a phone, a pause or a gap, as the block before left it."
+        return self[2+kind][place - (text.first[self.lo] if kind == 0 else self.lo)] + self.top
+
 def _back(s, marks, edges, goal, kind, state, k):
     "Start and end step of every word, -1 where it is left out: the way back from an end, block by block."
     text, W = s.text, len(s.text.first)
     start, end, word_of = np.full(W, -1), np.full(W, -1), np.repeat(np.arange(W), text.last - text.first + 1)
     for t0, t1, now in reversed(list(zip(edges, edges[1:], marks))):
-        hi, place = max(word_of[state]+1 if kind == 0 else k, 1), state if kind == 0 else k
-        want, lo = goal[kind][place], max(0, hi - 300)
+        hi, place = max(word_of[state]+1 if kind == 0 else k, now.lo+1), state if kind == 0 else k
+        want, lo = goal.value(text, kind, place), max(now.lo, hi - 300)
         while True:                                                              # as many words as the way needs: the value says so
-            a, b = text.first[lo], text.last[hi-1] + 1
-            last, (fv, fq, fg) = s.run(t0, t1, lo, hi, now[0][a:b], now[1][lo:hi+1], now[2][lo:hi+1], keep=True)
-            if lo == 0 or last[kind][place - (a if kind == 0 else lo)] >= want - 1e-3: break
-            lo = max(0, lo - 8*(hi - lo))
+            a, b, at = text.first[lo], text.last[hi-1] + 1, text.first[now.lo]
+            last, (fv, fq, fg) = s.run(t0, t1, lo, hi, now.v[a-at:b-at], now.q[lo-now.lo:hi+1-now.lo], now.g[lo-now.lo:hi+1-now.lo], keep=True)
+            if lo == now.lo or last[kind][place - (a if kind == 0 else lo)] >= want - 1e-3: break
+            lo = max(now.lo, lo - 8*(hi - lo))
         for t in range(t1-1, t0-1, -1):
             if kind == 0:
                 w, f = word_of[state], fv[t-t0, state-a]
@@ -189,10 +202,22 @@ def _back(s, marks, edges, goal, kind, state, k):
     return start, end
 
 # %% ../../nbs/core/06b_long.ipynb #2ca0680e
+NEAR = 3000  # steps on either side of what is known, 2 minutes
+
+def _band(W, edges, near):
+    "The words that each block looks at: all, or those around the words that are known to lie near it."
+    if near is None: return [(0, W)]*(len(edges) - 1)
+    known = np.flatnonzero(near >= 0)
+    at, cut = np.maximum.accumulate(near[known]), lambda k: np.clip(k, 0, W)
+    lo = [known[i-1] if (i := np.searchsorted(at, t - NEAR)) else 0 for t in edges[:-1]]
+    hi = [known[i]+1 if (i := np.searchsorted(at, t + NEAR, "right")) < len(known) else W for t in edges[1:]]
+    return list(zip(cut(lo).tolist(), cut(hi).tolist()))
+
 def search(
     e:np.ndarray, # [steps, phones] from `fit`
     text:Text,
     price:float, # nats a step of a gap
+    near:np.ndarray=None, # int [W] start steps of the words whose place is known, -1 of the others; the way stays within 2 minutes of them
 ) -> tuple: # (start, end): int [W] steps, -1 where a word is left out
     "The best way of a transcript through a recording."
     sil = e[:, 0]
@@ -201,17 +226,18 @@ def search(
     q[0] = g[0] = 0
     g = np.maximum(g, s.out(g, s.slope)[0])
     marks, edges = [], [*range(0, len(e), BLOCK), len(e)]
-    for t0, t1 in zip(edges, edges[1:]):
-        top = max(v.max(), q.max(), g.max())
-        v, q, g = v - top, q - top, g - top
-        marks.append((v, q, g))
-        v, q, g = s.run(t0, t1, 0, W, v, q, g)[0]
+    for t0, t1, (lo, hi) in zip(edges, edges[1:], _band(W, edges, near)):
+        phones, gaps = slice(text.first[lo], text.last[hi-1] + 1), slice(lo, hi + 1)
+        top = max(v[phones].max(), q[gaps].max(), g[gaps].max())
+        marks.append(_Mark(lo, hi, v[phones] - top, q[gaps] - top, g[gaps] - top, top))
+        v, q, g = np.full_like(v, NO), np.full_like(q, NO), np.full_like(g, NO)
+        v[phones], q[gaps], g[gaps] = s.run(t0, t1, lo, hi, *marks[-1][2:5])[0]
     skipped, more = s.out(g, s.slope)
     k, kind = W, int(np.argmax([v[-1], q[W], g[W], skipped[W]]))
     if kind == 3:
         kind = 2
         while more[k]: k -= 1
-    return _back(s, marks, edges, (v, q, g), kind, len(text.pdf) - 1, k)
+    return _back(s, marks, edges, _Mark(0, W, v, q, g, 0.0), kind, len(text.pdf) - 1, k)
 
 # %% ../../nbs/core/06b_long.ipynb #0bd438f2
 ROUNDS = (6.0, 5.0, 4.0, 3.5)  # price of a gap in each round
@@ -284,11 +310,13 @@ def locate(
     names = (SIL, *sorted({p for w in words for p in w}))
     text, voices = chain(words, names), heard(texts, language, names)
     models, who, turn = voices, np.array(who or [""]*len(words), object), np.zeros(len(words), int) if turn is None else turn
+    near = None
     for price in rounds:
         e = fit(x, models, on)
-        start, end = search(e, text, price)
+        start, end = search(e, text, price, near)
         fits = _fits(e, text, start, end)
         sure = _sure(text, start, end, fits, price)
+        near = np.where(sure, start, -1)
         labels, word = _labels(e, text, start, end, sure)
         models, people = _people(x, labels, word, who, names, voices)
         if len(people) > 1: who = _whose(x, labels, word, who, turn, models[1:1+len(people)], people)

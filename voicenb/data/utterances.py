@@ -86,13 +86,14 @@ def _edge(w, k: int, sound, side: int, pad: int, least: int, seconds: float, dip
     free = (max(a, 0), b) if side < 0 else (a, min(b, int(seconds * 1000 + 1e-6)))
     gap, over = free[1] - free[0], lambda i: w.overlap[i] > 0
     neighbour = other if 0 <= other < n else None
-    if gap < least or over(k) or neighbour is not None and w.trusted[other] and over(other): return None
+    tail = sound.hidden if sound else 0
+    if gap < least + 2 * tail or over(k) or neighbour is not None and w.trusted[other] and over(other): return None
     still = (b - WARY, b - 20) if side < 0 else (a + 20, a + WARY)
     if neighbour is not None and not w.trusted[other] and (gap < WARY or sound and sound.loud(*still) > 20): return None
     half = free[0] if a < 0 else free[1] if b > free[1] else (a + b + (side < 0)) // 2  # half way to the next word; all of it where none is
-    near, away = min(max(pad - 25, 0), gap // 4), pad + 25
+    near, away = min(max(pad - 25, 0), gap // 4) + tail, pad + 25 + tail
     lo, hi = (max(half, b - away), max(half, b - near)) if side < 0 else (min(half, a + near), min(half, a + away))
-    at = min(max(b - pad if side < 0 else a + pad, lo), hi)
+    at = min(max(b - pad - tail if side < 0 else a + pad + tail, lo), hi)
     if sound: at = sound.quietest(lo, hi, at)
     low = sound.db[min(at // STEP, len(sound.db) - 1)] if sound else 0.0
     if sound and low > sound.quiet: return None
@@ -261,7 +262,7 @@ def _known(p) -> dict:
     return {}
 
 # %% ../../nbs/data/16a_utterances.ipynb #d0749d32
-@stage(version="1", by="recording", whole=_known)
+@stage(version="2", by="recording", whole=_known)
 def cut(words: pd.DataFrame,  # one row a word, with start, end, post, kept and who says it
         recordings: pd.DataFrame,  # for file, sender, sent_at, duration
         audio: Path | None = None,  # masters' folder; None trusts the words' times alone
@@ -271,7 +272,7 @@ def cut(words: pd.DataFrame,  # one row a word, with start, end, post, kept and 
         pad: float = 0.075,  # s of silence around a clip, 25 ms more or less, at most half way to the next word
         least_gap: float = 0.08, max_pause: float = 1.0,  # s: the shortest gap to cut in, the longest inside a clip
         unsaid: float = 0.4,  # s of sound without text that a gap inside a clip may hold
-        dip: float = 15.0,  # dB under the words that is quiet
+        dip: float = 20.0,  # dB under the words that is quiet
         edge: float = 1.0, sentence: float = 0.5, length: float = 0.3, lost: float = 4.0,  # costs: an edge, no sentence end, lengths, a second lost
         seed: int = 0,  # of the choice between equals
         gaps: pd.DataFrame | None = None,  # recording, start, end, kind: sound without text, which no piece goes over

@@ -302,12 +302,12 @@ def calibrate(scores: pd.DataFrame) -> dict:
     return dict(threshold=round(float(cut[k]), 4), error=round(float(low[k] + high[k]) / 2, 4), margin=round(float(np.quantile(t.score - t.foreign, .1)), 4), stretches=len(t))
 
 
-@stage(version="1")
+@stage(version="2")
 def refine(words: pd.DataFrame,  # from `vote`
            scores: pd.DataFrame,  # from `scores`
            worst: float = 0.2,  # an error above this decides nothing
            ) -> pd.DataFrame:
-    "Doubted turns come back where the voice is clearly the named one's; kept turns go where it is clearly another's"
+    "Doubted turns, and parts of them, come back where the voice is clearly the named one's; kept turns go where it is clearly another's"
     fit = calibrate(scores)
     if not fit["error"] <= worst or not fit["margin"] > 0: return words
     t = scores[scores.score.notna() & scores.foreign.notna()]
@@ -317,14 +317,17 @@ def refine(words: pd.DataFrame,  # from `vote`
     key = pd.MultiIndex.from_frame(words[["recording", "turn"]])
     m, s, long = margin.reindex(key).to_numpy(), own.reindex(key).to_numpy(), by.length.reindex(key).to_numpy()
     out, doubted = words.copy(), words.reason.isin(["speaker_review", "shifted"]).to_numpy()
-    back = doubted & (m >= fit["margin"]) & (s >= fit["threshold"]) & (long >= SHORTEST)
+    back, middle = doubted & (m >= fit["margin"]) & (s >= fit["threshold"]) & (long >= SHORTEST), ((out.start + out.end) / 2).to_numpy()
+    for s in t[(t.score - t.foreign >= fit["margin"]) & (t.score >= fit["threshold"]) & (length >= SHORTEST)].itertuples():  # a part of a turn, beside a wrong one
+        part = doubted & ((out.recording == s.recording) & (out.turn == s.turn)).to_numpy() & (middle >= s.start) & (middle <= s.end)
+        back, m = back | part, np.where(part, s.score - s.foreign, m)
     out.loc[back, "kept"], out.loc[back, "reason"] = True, ""
     out.loc[back, "detail"] = [f"the diarization disagrees, the voice does not: {v:+.3f} nearer to {n}" for v, n in zip(m[back], out.speaker[back])]
     out = tb.mark(out, (m <= -fit["margin"]) & (long >= SHORTEST), "speaker_review", [f"the voice is {-v:.3f} nearer to another speaker" for v in m])
     wrong = t[(t.score - t.foreign <= -fit["margin"]) & (length >= SHORTEST)]  # a part of a turn: two turns under one name
     usual = set(t[t.score > t.foreign][["recording", "speaker", "cluster"]].itertuples(index=False, name=None))
     theirs = np.array([k in usual for k in zip(out.recording, out.speaker, out.cluster)], bool)
-    hit, middle = np.zeros(len(out), bool), ((out.start + out.end) / 2).to_numpy()
+    hit = np.zeros(len(out), bool)
     breath = ((out.turn != out.turn.shift()) | ~((out.start - out.end.shift()) <= PAUSE)).cumsum().to_numpy()
     for s in wrong.itertuples():
         part = ((out.recording == s.recording) & (out.turn == s.turn)).to_numpy() & (middle >= s.start) & (middle <= s.end)
