@@ -1,4 +1,4 @@
-"""A hub of one process: what huggingface_hub asks of the real one for a dataset (create, list, preupload, LFS, commit, tag, resolve), in memory, with faults on request."""
+"""A hub of one process: what huggingface_hub asks of the real one for a dataset or a model (create, list, preupload, LFS, commit, tag, resolve), in memory, with faults on request."""
 import base64
 import hashlib
 import json
@@ -8,7 +8,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlparse
 
-LARGE = re.compile(r"\.(wav|parquet|gz|flac|bin)$")
+LARGE = re.compile(r"\.(wav|parquet|gz|flac|bin|safetensors|pt)$")
 
 
 class Repo:
@@ -119,9 +119,9 @@ class FakeHub:
             bad = [k for k in ("license_name",) if k in head and not re.fullmatch(r"[a-z0-9.-]+", head[k])]
             return (400, dict(errors=[dict(message=f"{bad[0]} must match [a-z0-9.-]+")], warnings=[])) if bad else (200, dict(errors=[], warnings=[]))
         if m := re.fullmatch(r"/lfs/(\w{64})(?:/(\d+|done))?", path): return self.lfs(method, m[1], m[2], body)
-        if m := re.fullmatch(r"/datasets/([\w.-]+/[\w.-]+)\.git/info/lfs/objects/batch", path): return self.batch(m[1], json.loads(body))
-        if m := re.fullmatch(r"/datasets/([\w.-]+/[\w.-]+)/resolve/([^/]+)/(.+)", path): return self.resolve(*m.groups())
-        if m := re.fullmatch(r"/api/datasets/([\w.-]+/[\w.-]+)(?:/([\w-]+)(?:/([^/]+)(?:/(.*))?)?)?", path):
+        if m := re.fullmatch(r"(?:/datasets)?/([\w.-]+/[\w.-]+)\.git/info/lfs/objects/batch", path): return self.batch(m[1], json.loads(body))
+        if m := re.fullmatch(r"(?:/datasets)?/([\w.-]+/[\w.-]+)/resolve/([^/]+)/(.+)", path): return self.resolve(*m.groups())
+        if m := re.fullmatch(r"/api/(?:datasets|models)/([\w.-]+/[\w.-]+)(?:/([\w-]+)(?:/([^/]+)(?:/(.*))?)?)?", path):
             repo = self.repos.get(m[1])
             if repo is None: return 404, dict(error="Repository not found"), {"X-Error-Code": "RepoNotFound"}
             verb = getattr(self, "do_" + (m[2] or "revision").replace("-", "_"), None)

@@ -109,43 +109,47 @@ def first_minutes(clips: pd.DataFrame, minutes: float) -> pd.DataFrame:
     return clips[~train | clips.index.isin(keep)]
 
 
-def revision(backend: str) -> str:
-    "What decides a training besides its parameters: the backend's recipe and the warm start it begins from"
+def revision(backend: str, base: str = "") -> str:
+    "What decides a training besides its parameters: the backend's recipe and what it begins from; `ValueError` for a base where there is none"
     from voicenb.voices import voice as vc
-    warm = ASSETS / "warmstart" / "warmstart.safetensors"
-    return f"{getattr(vc.backend(backend), 'RECIPE', '')} {value(warm)}"
+    b, warm = vc.backend(backend), ASSETS / "warmstart" / "warmstart.safetensors"
+    if base and not hasattr(b, "BASE"): raise ValueError(f"base={base}: the backend {backend} is trained from what voicenb brings; leave base empty, or take backend=spark")
+    return f"{getattr(b, 'RECIPE', '')} {b.revision(base or b.BASE) if hasattr(b, 'BASE') else value(warm)}"
 
 
 def models(backend: str, speaker: str = "ge2e", speaker_model: str = "", recogniser: str = "pocketsphinx", recogniser_model: str = "",
-           second: str = "", diarizer: str = "", diarizer_model: str = "") -> dict:
+           second: str = "", diarizer: str = "", diarizer_model: str = "", base: str = "") -> dict:
     "The models of a run and their revisions, for the receipt; an engine that nobody knows stops here"
     from voicenb.core import asr, phonemes, vad
     from voicenb.data import diarize
     more = dict(second=asr.revision(*second.split(":", 1))) if second else {}
     if diarizer: more["diarize"] = diarize.turns.stage["revision"](dict(engine=diarizer, model=diarizer_model, revision=""))
     return more | dict(segment=vad.REVISION, verify=se.revision(speaker, speaker_model), phonemes=phonemes.revision().strip(),
-                transcribe=asr.revision(recogniser, recogniser_model), voice=f"{backend} {revision(backend)}".strip())
+                transcribe=asr.revision(recogniser, recogniser_model), voice=f"{backend} {revision(backend, base)}".strip())
 
 
-@stage(version="2", revision=lambda p: revision(p["backend"]))
+@stage(version="2", revision=lambda p: revision(p["backend"], p["base"]))
 def train(clips: pd.DataFrame, audio: Path, cache: Path, out: Path,
           backend: str = "baseline", language: str = "en", seed: int = 0,
           minutes: float = 0.0,  # learn from the first so many minutes only
           steps: int = 0,  # 0 is the backend's own choice
-          speaker: str = "", consent: str = "") -> None:
+          speaker: str = "", consent: str = "",
+          base: str = "",  # what it begins from: a folder, or owner/name[@commit] on the hub; '' is the backend's own
+          training: dict | None = None,  # more parameters of the backend's `fit`
+          ) -> None:
     "A voice from curated clips, by the backend's own prepare and fit; a killed training goes on where it was"
     from voicenb.voices import voice as vc
     b = vc.backend(backend)
     use = first_minutes(clips[clips.kept], minutes)
     tb.need_rows(use[use.split == "train"], "training", "curate")
-    features = b.prepare(use, audio, cache, dict(language=language))
-    params = dict(seed=seed, speaker=speaker, consent=consent or None) | (dict(steps=steps) if steps else {})
+    features = b.prepare(use, audio, cache, dict(language=language) | (dict(base=base) if base else {}))
+    params = dict(seed=seed, speaker=speaker, consent=consent or None) | (dict(steps=steps) if steps else {}) | (training or {})
     b.fit(features, params, out, resume=True)
 
 def trained(voice) -> dict:
     "What the report says of a training: steps, seconds, params (numbers learnt), loss, and the backend's own settings"
     t = voice.info["training"]
-    return dict(backend=voice.info["backend"], steps=t.get("steps"), seconds=t.get("seconds"), params=int(sum(np.size(v) for k, v in voice.tensors().items() if "model." in k)),
+    return dict(backend=voice.info["backend"], steps=t.get("steps"), seconds=t.get("seconds"), params=t.get("learnt") or int(sum(np.size(v) for k, v in voice.tensors().items() if "model." in k)),
                 loss=t.get("loss"), held_out=t.get("valid"), best_step=t.get("best_step"), minutes=t.get("minutes"), settings=t.get("params"))
 
 # %% ../../nbs/use/91a_journey.ipynb #8ac75ff5

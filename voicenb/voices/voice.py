@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BACKENDS', 'ENDS', 'FIELDS', 'VoiceError', 'backend', 'lengths', 'sentences', 'write_json', 'write_tensors', 'Voice',
-           'load', 'read_tensors']
+           'checked', 'load', 'read_tensors']
 
 # %% ../../nbs/voices/20_voice.ipynb #15154181
 import importlib
@@ -22,6 +22,9 @@ from ..core.audio import Audio
 BACKENDS = {  # name -> (module, class, lengths of the clips it learns from best, s); one line a backend
     "baseline": ("voicenb.voices.baseline", "BaselineVoice", dict(target=9.0, shortest=0.6, longest=15.0)),
     "units": ("voicenb.voices.units", "UnitsVoice", dict(target=9.0, shortest=0.6, longest=15.0)),
+    "mapping": ("voicenb.voices.mapping", "MappingVoice", dict(target=6.0, shortest=0.6, longest=15.0)),
+    "spark": ("voicenb.voices.spark", "SparkVoice", dict(target=8.0, shortest=0.6, longest=20.0)),
+    "speecht5": ("voicenb.voices.speecht5", "SpeechT5Voice", dict(target=6.0, shortest=0.6, longest=15.0)),
 }
 
 
@@ -149,6 +152,17 @@ class Voice:
         write_tensors(folder / "voice.safetensors", self.tensors())
         write_json(folder / "voice.json", self.info)
         return folder
+
+# %% ../../nbs/voices/20_voice.ipynb #be9d39d4
+def checked(audio: Audio,  # any sound
+            rate: int = 16_000,  # wanted rate, Hz
+            ) -> np.ndarray:  # float32 [n]
+    "The samples of a source at the rate of a model; raises `VoiceError` where there is nothing to convert"
+    x = np.asarray(audio.samples, np.float32)
+    if x.ndim != 1: raise VoiceError(f"the source has the shape {x.shape}: give mono samples, as `audio.decode` returns them")
+    if not len(x): raise VoiceError("the source is empty: give at least one sample")
+    if bad := int((~np.isfinite(x)).sum()): raise VoiceError(f"the source holds {bad} samples that are not numbers: decode the file again, or repair it")
+    return Audio(x, audio.rate).to(rate).samples
 
 # %% ../../nbs/voices/20_voice.ipynb #6b4042d1
 def load(folder: str | Path,  # a folder that `save` wrote
