@@ -132,3 +132,13 @@ def test_a_disk_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ModelError) as e: Uploader(f"file:{tmp_path / 'file' / 'below'}")
     assert "\n" not in str(e.value)
+
+
+def test_the_client_is_as_before(hub, tmp_path):
+    from huggingface_hub import constants
+    from huggingface_hub.utils import _http, are_progress_bars_disabled
+    before = constants.HF_HUB_DISABLE_XET, are_progress_bars_disabled(), _http._GLOBAL_CLIENT_FACTORY
+    u = to(hub)
+    u.push(folder(tmp_path, 1))
+    u.finish()
+    assert (constants.HF_HUB_DISABLE_XET, are_progress_bars_disabled(), _http._GLOBAL_CLIENT_FACTORY) == before

@@ -179,7 +179,7 @@ def fit(tokens: Tokens,  # what `prepare` returned
         write_json(sent, {mark: p["push"]})
     return load(out)
 
-
+# %% ../../nbs/voices/41d_spark_fit.ipynb #a19f13fe
 def _note(path: Path) -> dict:
     "A JSON file, {} where there is none"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -191,7 +191,7 @@ def _flush(uploader):
     try: uploader.finish()
     except ModelError as e: print(e, file=sys.stderr)
 
-
+# %% ../../nbs/voices/41d_spark_fit.ipynb #96556c9c
 def _train(tokens: Tokens, p: dict, out: Path, resume: bool, mark: str, uploader):
     "Train, and write the voice"
     home, begin, tokenizer = _start(tokens, p)
@@ -217,7 +217,7 @@ def _train(tokens: Tokens, p: dict, out: Path, resume: bool, mark: str, uploader
     spark_base.write(out, llm.float(), tokenizer, home, info, dict(speaker=tokens.speaker.astype(np.int16)))
     (out / "training" / "best.safetensors").unlink(missing_ok=True)  # the voice has these weights now
 
-
+# %% ../../nbs/voices/41d_spark_fit.ipynb #7419968f
 def _tune(tokens, p, out, resume, mark, uploader, home, voc, tokenizer, llm, train, valid):
     "The plain engine: packed rows, one loop; returns the language model with the best weights, and the report"
     import torch

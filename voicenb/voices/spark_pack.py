@@ -58,7 +58,7 @@ def level(lengths: np.ndarray, rows: list, among: int = 12) -> list[list[int]]:
         loads[hi], loads[lo] = loads[hi] - more, loads[lo] + more
     return rows
 
-
+# %% ../../nbs/voices/41c_spark_pack.ipynb #97ca5beb
 class Packing:
     "Which clips lie in which row, for every epoch; `[i]` is row i of all epochs, a pure function of i"
     def __init__(self, lengths, row: int = 4096,  # wanted tokens a row
