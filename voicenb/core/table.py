@@ -89,6 +89,14 @@ SCHEMA |= dict(
     chars_per_second=("real", "letters a second"),
     split=("text", "train, valid or test; whole recordings"),
     review=("text", "what a person decided: accept, reject, edit, or again where the clip was cut anew; '' where nobody did"),
+    # pairs: a sentence said by two people; start and end are those of the source
+    pair=("text", "what both say: id of the sentence, the same words, or the clip"),
+    target_recording=("text", "recording of the target"),
+    target_start=("real", "s in the recording of the target"),
+    target_end=("real", "s in the recording of the target"),
+    target_speaker=("text", "whose voice is wanted"),
+    ref_recording=("text", "recording that shows the target's voice; '' is the target's average"),
+    ratio=("real", "length of the target over the length of the source"),
     # both
     kept=("flag", "still in"),
     reason=("text", "why not: one of REASONS, '' where kept"),
@@ -153,6 +161,12 @@ REASONS |= dict(
     clipped="too many samples at full scale",
     narrow_band="muffled: little above the band of a telephone",
     mostly_silence="little speech for its length",
+    # pairs
+    unpaired="one side of the pair is missing",
+    same_side="both sides of the pair are the same sound",
+    another_take="these two people say the sentence in another pair already",
+    too_different="one side is too long for the other: they do not say the same",
+    leaks="its sentence or its sound is held out in another pair",
     # people
     rejected_by_person="somebody listened and rejected it",
     private="a name, a number or an address is said in it",

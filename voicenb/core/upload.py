@@ -6,6 +6,7 @@
 __all__ = ['AGAIN', 'snapshot', 'status', 'passing', 'why', 'Disk', 'Hub', 'Uploader']
 
 # %% ../../nbs/core/07_upload.ipynb #f3cdde9f
+import contextlib
 import os
 import re
 import shutil
@@ -81,36 +82,47 @@ class Disk:
             raise
         os.replace(tmp, new)
 
-
+# %% ../../nbs/core/07_upload.ipynb #ea2f993c
 class Hub:
     "A private model repository as a place to send to"
     def __init__(self, repo: str, token: str = "", endpoint: str = "", timeout: float = 60.0):
         from huggingface_hub import HfApi, get_token
         if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", repo): raise ModelError(f"{repo!r}: give owner/name of the hub, or file:/folder")
-        self.repo, self.timeout, self.made = repo, timeout, False
+        self.repo, self.timeout, self.made, self.plain = repo, timeout, False, False
         self.api = HfApi(endpoint=endpoint or None, token=token or packages.token() or get_token())
         if not self.api.token: raise ModelError(f"{repo}: no token; set HF_TOKEN to one that may write, or push to file:/folder")
 
+    @contextlib.contextmanager
+    def manners(self):
+        "Inside, the hub's client waits for no answer longer than `timeout`, draws no bars over the training's own, and leaves Xet where it is not offered"
+        from huggingface_hub import constants
+        from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+        quiet, xet = are_progress_bars_disabled(), constants.HF_HUB_DISABLE_XET
+        if not quiet: disable_progress_bars()
+        constants.HF_HUB_DISABLE_XET = xet or self.plain
+        try:
+            with packages.patience(self.timeout): yield
+        finally:
+            constants.HF_HUB_DISABLE_XET = xet
+            if not quiet: enable_progress_bars()
+
     def open(self):
         "Make the repository, once"
-        from huggingface_hub import constants
-        from huggingface_hub.utils import build_hf_headers, disable_progress_bars, get_session
+        from huggingface_hub.utils import build_hf_headers, get_session
         if self.made: return
-        disable_progress_bars()  # they would be drawn over the training's own
-        with packages.patience(self.timeout):
+        with self.manners():
             self.api.create_repo(self.repo, private=True, exist_ok=True)
             if not self.api.repo_info(self.repo).private: raise ModelError(f"{self.repo}: is public; make it private on its page, or push to another")
             answer = get_session().get(f"{self.api.endpoint}/api/models/{self.repo}/xet-write-token/main", headers=build_hf_headers(token=self.api.token))
-        if answer.status_code == 404: constants.HF_HUB_DISABLE_XET = True
-        self.made = True
+        self.made, self.plain = True, answer.status_code == 404
 
     def send(self, folder: Path, under: str, message: str):
         self.open()
-        with packages.patience(self.timeout): self.api.upload_folder(repo_id=self.repo, folder_path=folder, path_in_repo=under or None, commit_message=message)
+        with self.manners(): self.api.upload_folder(repo_id=self.repo, folder_path=folder, path_in_repo=under or None, commit_message=message)
 
     def one(self, path: Path, name: Path, message: str):
         self.open()
-        with packages.patience(self.timeout): self.api.upload_file(path_or_fileobj=path, path_in_repo=name.as_posix(), repo_id=self.repo, commit_message=message)
+        with self.manners(): self.api.upload_file(path_or_fileobj=path, path_in_repo=name.as_posix(), repo_id=self.repo, commit_message=message)
 
 # %% ../../nbs/core/07_upload.ipynb #0dd0b91c
 class Uploader:

@@ -112,6 +112,7 @@ def first_minutes(clips: pd.DataFrame, minutes: float) -> pd.DataFrame:
 def revision(backend: str, base: str = "") -> str:
     "What decides a training besides its parameters: the backend's recipe and what it begins from; `ValueError` for a base where there is none"
     from voicenb.voices import voice as vc
+    if backend in vc.CONVERT: raise ValueError(f"backend={backend}: it converts speech and does not speak text; take voicenb run conversion, or one of {', '.join(k for k in vc.BACKENDS if k not in vc.CONVERT)}")
     b, warm = vc.backend(backend), ASSETS / "warmstart" / "warmstart.safetensors"
     if base and not hasattr(b, "BASE"): raise ValueError(f"base={base}: the backend {backend} is trained from what voicenb brings; leave base empty, or take backend=spark")
     return f"{getattr(b, 'RECIPE', '')} {b.revision(base or b.BASE) if hasattr(b, 'BASE') else value(warm)}"
