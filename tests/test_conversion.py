@@ -10,6 +10,7 @@ import pytest
 
 from voicenb.core import audio as au
 from voicenb.core.audio import Audio
+from voicenb.core import table as tb
 from voicenb.core.phonemes import speak
 from voicenb.core.run import Run
 from voicenb.data import pairs as pr
@@ -191,3 +192,29 @@ def test_wrong_input_is_one_line(tmp_path):
     with pytest.raises(ValueError, match="base=x"): converted.models("mapping", "x")
     with pytest.raises(ValueError, match="backend=baseline speaks text"): converted.models("baseline")
     with pytest.raises(ValueError, match="backend 'maping' is unknown"): converted.models("maping")
+
+
+def test_every_layout_becomes_the_same_pairs(tmp_path):
+    texts = ["the tide is out", "come in and sit down", "we leave at nine"]
+    for who, variant in dict(bdl="m3", slt="f2").items():
+        base = tmp_path / "arctic" / f"cmu_us_{who}_arctic"
+        for n, text in enumerate(texts):
+            for place in (base / "wav" / f"arctic_a000{n}.wav", tmp_path / "plain" / f"{who}{n}.wav"): au.save(said(text, variant=variant), place)
+        (base / "etc").mkdir()
+        (base / "etc" / "txt.done.data").write_text("".join(f'( arctic_a000{n} "{t}" )\n' for n, t in enumerate(texts)))
+    (tmp_path / "plain" / "metadata.csv").write_text("file_name,text,speaker\n" + "".join(f"{w}{n}.wav,{t},{w}\n" for w in ("bdl", "slt") for n, t in enumerate(texts)))
+    head = "src_wav,tgt_wav,src_spk,tgt_spk,text\n"
+    (tmp_path / "plain" / "first.csv").write_text(head + "".join(f"bdl{n}.wav,slt{n}.wav,bdl,slt,{texts[n]}\n" for n in (0, 1)))
+    (tmp_path / "plain" / "second.csv").write_text(head + "".join(f"bdl{n}.wav,slt{n}.wav,bdl,slt,{texts[n]}\n" for n in (1, 2)))
+    run = Run(tmp_path / "run", progress=False, jobs=1)
+    found = {k: converted.gather(run, str(tmp_path / p), k, "bdl", "slt") for k, p in dict(arctic="arctic", dataset="plain").items()}
+    tb.save(found["dataset"][0], run.folder / "recordings.parquet")
+    tb.save(found["dataset"][0].assign(start=0.0, end=lambda d: d.duration, text=lambda d: d.text_raw), run.folder / "clips.parquet")
+    found["run"] = converted.gather(Run(tmp_path / "other", progress=False, jobs=1), str(run.folder), "", "bdl", "slt")
+    sides = [(t.recording.tolist(), t.target_recording.tolist()) for _, t, _ in found.values()]
+    assert all(t.kept.all() and len(t) == 3 and (t.target_speaker == "slt").all() for _, t, _ in found.values())
+    assert all(sorted(s[0]) == sorted(sides[0][0]) and sorted(s[1]) == sorted(sides[0][1]) for s in sides) and found["run"][2] == run.audio.resolve()
+    _, two, _ = converted.gather(run, str(tmp_path / "plain" / "first.csv"), held=str(tmp_path / "plain" / "second.csv"))
+    two = pr.split(two, valid=.3, test=0)  # the second sentence stands in both tables
+    assert two.split.tolist() == ["train", "", "valid", "valid"] and two.reason.tolist() == ["", "leaks", "", ""]
+    with pytest.raises(ValueError, match="nobody is called 'clb'; the table has bdl"): converted.gather(run, str(tmp_path / "plain" / "first.csv"), source_speaker="clb")

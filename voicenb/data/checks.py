@@ -202,7 +202,7 @@ KINDS = dict(  # kind: (reason, what it is)
 COLUMNS = dict(recording=object, kind=object, start=float, end=float, turn=int, value=float, limit=float, detail=object)
 
 
-@stage(version="1", by="recording", revision=lambda p: vad.REVISION)
+@stage(version="2", by="recording", revision=lambda p: vad.REVISION)
 def found(words: pd.DataFrame,  # aligned: recording, turn, named, text, start, end; speaker, cluster, post where there are
           recordings: pd.DataFrame,  # with durations
           audio: Path,  # masters' folder

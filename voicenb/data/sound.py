@@ -241,7 +241,8 @@ def _spans(words: pd.DataFrame) -> np.ndarray:
 
 
 def unwritten(words: pd.DataFrame, sound: Sound, least: float = 1.0, pad: float = 0.25) -> np.ndarray:  # [k, 2], s
-    "Speech outside all words"
+    "Speech outside all words that the sound bears out at all; a word stretched over a sentence that nobody wrote hides it else"
+    words = words[~(words.post < 0.1)] if "post" in words else words
     on = (sound.speech >= vad.ON) & ~covered(_spans(words), len(sound.speech), 2 * STEP, pad)
     for a, b in _runs(~on):
         if 0 < a and b < len(on) and b - a <= 5 and not covered(_spans(words), len(on), 2 * STEP, pad)[a:b].any(): on[a:b] = True

@@ -61,7 +61,12 @@ def _tables(run: Run, source: Path, held: str, root: str, language: str) -> tupl
         if not path.is_file(): raise ValueError(f"held={held}: no such table (looked from {Path.cwd().name}/)")
         found = run(ingest.masters, run(pr.files, path, root=root, language=language))
         parts.append((found, run(pr.manifest, path, found, root=root, language=language, split=split)))
-    return tuple(pd.concat(tables, ignore_index=True) for tables in zip(*parts))
+    recordings, pairs = (pd.concat(tables, ignore_index=True) for tables in zip(*parts))
+    live = pairs[pairs.kept]
+    group = pr.groups(live)
+    twins = live.index[group.isin(group[live.split == "valid"]) & (live.split == "")]
+    pairs.loc[twins, "split"] = "train"  # which the split will find to leak
+    return recordings, pairs
 
 
 def gather(run: Run,

@@ -92,6 +92,7 @@ class Pairs:
     table: pd.DataFrame
     spans: tuple  # pitch range of the source and of the target, Hz
     speakers: tuple  # names of the source and of the target
+    f0: str = "dio"  # what searched the pitch
     skipped: dict = field(default_factory=dict)  # pair -> why
 
     def __len__(self): return len(self.table)
@@ -127,12 +128,12 @@ def _names(rows: list, side: str) -> str:
 def prepare(pairs: pd.DataFrame,  # pairs; rows with kept=False are left out
             audio: str | Path,  # the masters' folder
             cache: str | Path,  # where the arrays go
-            params: dict | None = None,  # f0 (dio or harvest), jobs
+            params: dict | None = None,  # f0 (dio, or harvest: five times slower), jobs; what else is in it is for `fit`
             ) -> Pairs:
     "Take both sides of all pairs apart that are kept and not in the test split; raises `VoiceError` where none is"
     from joblib import Parallel, delayed
     from tqdm.auto import tqdm
-    p = dict(f0="harvest", jobs=min(2, os.cpu_count() or 1)) | (params or {})
+    p = dict(f0="dio", jobs=None) | (params or {})
     use = pairs[pairs.kept.astype(bool)] if "kept" in pairs else pairs
     rows = (use[use.split != "test"] if "split" in use else use).to_dict("records")  # the test split is never learnt from
     if not rows: raise VoiceError("no pair is kept: nothing to train on; look at the reasons in the table of pairs")
@@ -144,14 +145,14 @@ def prepare(pairs: pd.DataFrame,  # pairs; rows with kept=False are left out
     keys = [[_key(*c, span, p["f0"]) for c in s] for s, span in zip(sides, spans)]
     todo = {k: (c, span) for s, names, span in zip(sides, keys, spans) for c, k in zip(s, names)}
     jobs = (delayed(_one)(c, str(audio), cache / f"{k}.npz", span, p["f0"]) for k, (c, span) in todo.items())
-    done = Parallel(n_jobs=p["jobs"], return_as="generator")(jobs)
+    done = Parallel(n_jobs=p["jobs"] or min(2, os.cpu_count() or 1), return_as="generator")(jobs)
     why = dict(zip(todo, tqdm(done, total=len(todo), desc="prepare", unit="clip", leave=False)))
     good = [i for i in range(len(rows)) if not why[keys[0][i]] and not why[keys[1][i]]]
     if not good: raise VoiceError(f"no pair could be taken apart: {next(w for w in why.values() if w)}")
     table = pd.DataFrame([dict(pair=str(rows[i].get("pair", i)), split=rows[i].get("split") or "train", source=keys[0][i], target=keys[1][i],
                                seconds=float(rows[i]["target_end"] - rows[i]["target_start"])) for i in good])
     left = {str(rows[i].get("pair", i)): why[keys[0][i]] or why[keys[1][i]] for i in range(len(rows)) if i not in set(good)}
-    return Pairs(cache, table, spans, speakers, left)
+    return Pairs(cache, table, spans, speakers, p["f0"], left)
 
 # %% ../../nbs/voices/32a_paired.ipynb #91f1eba6
 AROUND = (-12, -6, 0, 6, 12)  # frames the linear map sees
