@@ -134,8 +134,22 @@ def test_rows_that_cannot_be_learnt_from_are_named_and_the_rest_goes_on(pairs):
 def test_frames_find_their_place_in_a_slower_saying():
     "Known answer: a clip beside itself is the diagonal, beside itself stretched the stretch"
     f = vocoder.analyse(say(SAID[0], "m3").samples, engine="dio")
-    z = paired.shape(f.mgc, f.mgc.mean(0), f.mgc.std(0))
+    z = paired.shape((f.mgc - f.mgc.mean(0)) / f.mgc.std(0), f.mgc.std(0))
     same = paired.beside(z, z)
     assert np.abs(same - np.arange(len(z)))[10:-10].max() <= 1
     slow = np.linspace(0, len(z) - 1, round(len(z) * 1.4))
     assert np.median(np.abs(paired.beside(paired.at(z, slow), z) - slow)) < 1.5
+
+
+def test_borders_of_phones_are_laid_on_the_same_borders(features):
+    "espeak says when each phone of both sides ends"
+    rows = features.rows("train")
+    sides = [mapping.statistics(features, rows, side) for side in ("source", "target")]
+    found, off = paired.places(features, rows, [], *sides), []
+    for i in rows:
+        text = SAID[int(features.table.pair[i][1:])]
+        a, b = (np.array([end for phone, _, end in speak(text, "en", v).phones if phone != "sil"]) / vocoder.HOP for v in ("m3", "f2"))
+        assert len(a) == len(b)
+        off.append(np.interp(a, np.arange(len(found[i])), found[i]) - b)
+    off = np.abs(np.concatenate(off)) * vocoder.HOP * 1000
+    assert len(off) > 80 and np.median(off) < 12 and np.mean(off < 50) > .9, (np.median(off), np.mean(off < 50))

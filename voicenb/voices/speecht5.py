@@ -180,8 +180,8 @@ def prepare(pairs,  # the pairs table
 def trainable(model, p: dict):
     "Set what learns and how much is dropped; returns the model"
     import torch
-    from transformers.models.speecht5.modeling_speecht5 import SpeechT5Attention
-    for k, v in model.named_parameters():
+    from voicenb.voices.speecht5_loss import Attention, quicken
+    for k, v in quicken(model).named_parameters():
         v.requires_grad_(not (p["frozen"] and "feature_encoder." in k or "masked_spec_embed" in k and not p["spec_augment"]))
     model.config.apply_spec_augment = bool(p["spec_augment"])
     for part in (model.speecht5.encoder, model.speecht5.decoder):
@@ -189,7 +189,7 @@ def trainable(model, p: dict):
         if p["layerdrop"] is not None: inner.layerdrop = p["layerdrop"]
         for m in inner.modules() if p["dropout"] is not None else ():
             if isinstance(m, torch.nn.Dropout): m.p = p["dropout"]
-            if isinstance(m, SpeechT5Attention): m.dropout = p["dropout"]
+            if isinstance(m, Attention): m.dropout = p["dropout"]
     return model
 
 # %% ../../nbs/voices/50_speecht5.ipynb #53915029
