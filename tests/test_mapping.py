@@ -60,6 +60,15 @@ def test_a_new_sentence_comes_nearer_to_the_target(voice):
     assert abs(paired.loud(made.samples) / paired.loud(source.samples) - 1) < .1
 
 
+def test_less_strength_stays_nearer_to_the_source(voice):
+    source = say(NEW, "m3")
+    takes = [conversion.take(voice.convert(source, strength=k)) for k in (0.0, .5, 1.0)]
+    own = [conversion.compare(conversion.take(source), t)["mcd"] for t in takes]
+    assert own[0] < own[1] < own[2]
+    for knob in dict(strength=2), dict(pitch=99):
+        with pytest.raises(vc.VoiceError, match=next(iter(knob))): voice.convert(source, **knob)
+
+
 def test_saved_and_loaded_converts_the_same_anywhere(voice, tmp_path):
     source = say(NEW, "m3")
     want = voice.convert(source).samples

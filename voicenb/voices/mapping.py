@@ -123,32 +123,36 @@ class MappingVoice(Voice):
         "Mean and spread of source or target"
         return dict(mean=self.numbers[f"{name}_mean"], std=self.numbers[f"{name}_std"])
 
-    def frames(self, f: Frames, pitch: float = 0.0) -> Frames:
+    def frames(self, f: Frames, pitch: float = 0.0, strength: float | None = None) -> Frames:
         "Frames of the source as the target would say them"
         s, t = self.side("source"), self.side("target")
-        y = mapped(self.model, as_input(f, s))
-        mgc = spread(y[:, :ORDER] * t["std"][:ORDER] + t["mean"][:ORDER], self.numbers["centre"], self.numbers["gain"])
+        x = as_input(f, s)
+        y, own = mapped(self.model, x), x[:, :ORDER]
+        near = own + (self.info["training"]["params"]["strength"] if strength is None else strength) * (y[:, :ORDER] - own)
+        mgc = spread(near * t["std"][:ORDER] + t["mean"][:ORDER], self.numbers["centre"], self.numbers["gain"])
         lf0 = (np.log(np.maximum(f.f0, 1)) - s["mean"][ORDER]) / s["std"][ORDER] * t["std"][ORDER] + t["mean"][ORDER] + pitch * np.log(2) / 12
         return Frames(mgc, np.where(f.f0 > 0, np.exp(lf0), 0).astype(np.float32), y[:, ORDER] * t["std"][ORDER + 1] + t["mean"][ORDER + 1])
 
-    def piece(self, x: np.ndarray, pitch: float) -> np.ndarray:  # float [n] at 16 kHz, at the level of training -> float32 [n]
+    def piece(self, x: np.ndarray, pitch: float, strength: float | None) -> np.ndarray:  # float [n] at 16 kHz, at the level of training -> float32 [n]
         "One piece of a source"
         if len(x) < RATE // 25 or np.abs(x).max() < QUIET: return np.zeros(len(x), np.float32)
-        y = synthesise(self.frames(analyse(x, tuple(self.numbers["span"]), self.info["training"]["f0"]), pitch))
+        y = synthesise(self.frames(analyse(x, tuple(self.numbers["span"]), self.info["training"]["f0"]), pitch, strength))
         return np.pad(y[:len(x)], (0, max(0, len(x) - len(y))))
 
     def convert(self, audio: Audio,  # any sound
                 ref: Audio | None = None,  # not needed: the voice knows its target
                 seed: int = 0,  # nothing is drawn: every seed says the same
                 pitch: float = 0.0,  # semitones up or down
+                strength: float | None = None,  # share of the difference that is added, 0 to 1; less is clearer and less like the target
                 ) -> Audio:
         "Say what `audio` says in this voice, as long and as loud; raises `VoiceError` where it is empty or not numbers"
         if not -24 <= pitch <= 24: raise VoiceError(f"pitch={pitch}: choose between -24 and 24 semitones")
+        if strength is not None and not 0 <= strength <= 1: raise VoiceError(f"strength={strength}: choose between 0 and 1")
         x = checked(audio, RATE)
         power = loud(x)
         if np.abs(x).max() < QUIET or power < 1e-6: return Audio(np.zeros(len(x), np.float32), RATE)
         gain = 10 ** (LOUD / 20) / power
-        y = join([self.piece(x[a:b] * gain, pitch) if speech else np.zeros(b - a, np.float32) for a, b, speech in pieces(x)], RATE)
+        y = join([self.piece(x[a:b] * gain, pitch, strength) if speech else np.zeros(b - a, np.float32) for a, b, speech in pieces(x)], RATE)
         y *= power / max(loud(y), 1e-6)
         return Audio((y * min(1.0, .98 / max(1e-6, float(np.abs(y).max())))).astype(np.float32), RATE)
 
@@ -168,7 +172,7 @@ class MappingVoice(Voice):
         return cls(info, model, {k: v for k, v in t.items() if not k.startswith("model.")})
 
 # %% ../../nbs/voices/32_mapping.ipynb #686855ad
-PARAMS = dict(steps=150, rounds=3, seconds=None, batch=8, lr=2e-3, seed=0, window=2.0, drop=.1, dim=192, depth=4, step=8, spread=.6, save_every=200,
+PARAMS = dict(steps=150, rounds=3, seconds=None, batch=8, lr=2e-3, seed=0, window=2.0, drop=.1, dim=192, depth=4, step=8, strength=.85, spread=.6, save_every=200,
               threads=1, bf16=None, f0="dio", jobs=None, speaker="", consent=None, licence="as the recordings")
 
 

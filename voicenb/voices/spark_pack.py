@@ -182,6 +182,7 @@ def cross_entropy(hidden: torch.Tensor,  # [n, H]
                   rows: int = 0,  # whose logits are there at once; 0: what a processor's caches, or a card's memory, like
                   ) -> torch.Tensor:
     "Mean cross-entropy without ever holding all logits"
+    if not torch.is_grad_enabled(): hidden, weight = hidden.detach(), weight.detach()  # no gradient is wanted: none is computed
     return _Loss.apply(hidden, weight, target, rows or (384 if hidden.device.type == "cpu" else 2048))
 
 # %% ../../nbs/voices/41c_spark_pack.ipynb #86e4b375

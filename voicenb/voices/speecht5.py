@@ -147,7 +147,7 @@ RECIPE = "1"  # raise when the same pairs and parameters would give another voic
 PARAMS = dict(preset="", base="", vocoder="", xvector="", frozen=True,  # sources; keep the first convolutions as they are, and what they heard on disk
               mode="average",  # the speaker of a pair: the mean of the target's training clips, or "utterance": another of them each time
               epochs=30, steps=None, seconds=None, pairs=None,  # steps: None counts epochs; pairs: at most so many to learn from
-              batch=0, budget=None, accumulate=1,  # clips a batch; 0: seconds a batch, None: 16 on a CPU, 160 on a GPU
+              batch=0, budget=None, accumulate=1,  # clips a batch; 0: seconds a batch, None: 48 on a CPU, 160 on a GPU
               lr=5e-5, warmup=.05, schedule="cosine", weight_decay=.01, betas=(.9, .999), clip=1.0, optim="adamw", ema=.99,
               dropout=None, layerdrop=None, spec_augment=False, guided=1.0,  # None: the base's
               bf16=None, checkpointing=False, compile=False, threads=None, board=False,
@@ -226,7 +226,7 @@ def batches(features: Pairs, rows: list[int], p: dict):  # -> (i -> batch i, bat
     "The training's batches, each a pure function of its number"
     import torch
     t = features.table.iloc[rows]
-    budget = p["budget"] or (160.0 if torch.cuda.is_available() else 16.0)
+    budget = p["budget"] or (160.0 if torch.cuda.is_available() else 48.0)
     plan = speecht5_data.Buckets(np.maximum(t.seconds, t.target_seconds).to_numpy(), budget, p["seed"], p["batch"])
     def make(i: int) -> dict:
         rng, at = np.random.default_rng([p["seed"], 1, i]), [rows[k] for k in plan[i]]
