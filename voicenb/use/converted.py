@@ -68,7 +68,7 @@ def _tables(run: Run, source: Path, held: str, root: str, language: str) -> tupl
     pairs.loc[twins, "split"] = "train"  # which the split will find to leak
     return recordings, pairs
 
-
+# %% ../../nbs/use/91g_converted.ipynb #9746b5fd
 def gather(run: Run,
            source: str = "",  # "" makes the demo
            layout: str = "",  # one of LAYOUTS; "" looks
