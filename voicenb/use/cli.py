@@ -232,12 +232,12 @@ ENGINES = [  # stage, engine, package, licence of model or library, what it need
     ("voice", "baseline", "pyworld-prebuilt", "MIT (WORLD: BSD-3); warm start inside voicenb", ""),
     ("voice", "units", "pyworld-prebuilt", "MIT (WORLD: BSD-3)", ""),
     ("convert", "mapping", "pyworld-prebuilt", "MIT (WORLD: BSD-3)", ""),
+    ("convert", "speecht5", "transformers", "MIT (x-vectors: Apache-2.0)", "weights: 0.7 GB from the hub, or a folder; a GPU to train in minutes"),
 ]
 MORE = [  # the same for engines that are chosen by name
     ("verify", "ecapa", "speechbrain", "Apache-2.0", "weights: 80 MB from the hub, or a folder", "diarize"),
     ("diarize", "pyannote", "pyannote.audio", "MIT (weights: CC-BY-4.0)", "weights: the hub, with HF_TOKEN; or a folder", "diarize"),
     ("transcribe", "whisper", "faster-whisper", "MIT", "weights: 0.5 to 3 GB from the hub, or a folder", "whisper"),
-    ("convert", "speecht5", "speechbrain", "MIT (x-vectors: Apache-2.0)", "weights: 0.7 GB from the hub, or a folder; a GPU to train in minutes", "diarize"),
     ("voice", "spark", "transformers", "Apache-2.0 (weights: CC-BY-NC-SA-4.0, non-commercial)", "weights: 4 GB from the hub, or a folder; a GPU to train in minutes", "spark"),
     ("voice", "spark with lora", "peft", "Apache-2.0", "the same", "spark"),
     ("voice", "spark by unsloth", "unsloth", "Apache-2.0 (unsloth_zoo: LGPL-3.0)", "a CUDA GPU", "spark-gpu"),
