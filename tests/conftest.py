@@ -32,3 +32,13 @@ def export(tmp_path_factory):
 def real():
     if not REAL.is_dir(): pytest.skip(f"no real speech at {REAL.name}: set VOICENB_REAL_SPEECH to a folder with export.zip, transcripts.csv and anchor.flac")
     return REAL
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    "One thread of PyTorch: sums come out the same on every machine, and tests beside each other do not wait"
+    import torch
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -28,12 +28,7 @@ SAID = ["The boat has left the harbour.", "Nobody saw it go.", "A dog is barking
 SMALL = dict(steps=8, row=256, lr=2e-3, bf16=False, save_every=3, valid_every=4, score_clips=0, threads=1)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

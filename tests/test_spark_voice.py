@@ -17,15 +17,7 @@ import torch
 
 ASSETS = Path(sp.__file__).parents[1] / "assets"
 TEXT = "Would you go there by water? I had no time."
-pytestmark = pytest.mark.filterwarnings("ignore:.*had not ended after:UserWarning")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = [pytest.mark.filterwarnings("ignore:.*had not ended after:UserWarning"), pytest.mark.usefixtures("one_thread")]
 
 
 @pytest.fixture(scope="module")

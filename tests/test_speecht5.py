@@ -21,12 +21,7 @@ TEXTS = ["The shop was closed today.", "It rained all night long.", "Nobody had 
          "They sold the old boat.", "My brother works at night.", "A dog ran after the cart.", "We came home late."]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

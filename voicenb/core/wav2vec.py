@@ -7,7 +7,6 @@ __all__ = ['MODELS', 'DEFAULT', 'FILES', 'RATE', 'WEIGHTS', 'ISO3', 'WINDOW', 'C
            'Vocabulary', 'vocabulary', 'Loaded', 'load', 'Emissions', 'windows', 'emissions']
 
 # %% ../../nbs/core/05b_wav2vec.ipynb #bdff8210
-import contextlib
 import json
 from functools import lru_cache
 from pathlib import Path
@@ -117,19 +116,6 @@ class Loaded(NamedTuple):
     device: str
 
 
-@contextlib.contextmanager
-def _quiet():
-    "Inside, transformers prints no bars and no tables"
-    from transformers.utils import logging as hf
-    level, bar = hf.get_verbosity(), hf.is_progress_bar_enabled()
-    hf.set_verbosity(hf.CRITICAL)
-    hf.disable_progress_bar()
-    try: yield
-    finally:
-        hf.set_verbosity(level)
-        if bar: hf.enable_progress_bar()
-
-
 def load(model: str = "", language: str = "en", device: str = "") -> Loaded:
     "The model; raises `ModelError` in one line for a folder, a hub or weights that fail"
     return _loaded(str(model), language, packages.device(device), revision(model, language))  # a folder with other weights is another model
@@ -148,7 +134,7 @@ def _loaded(model: str, language: str, device: str, seen: str) -> Loaded:
         raise packages.ModelError(f"{where}: it lacks adapter.{vocab.tongue}.safetensors, the weights of {language!r}; download that file into the folder")
     if heard.get("sampling_rate", RATE) != RATE: raise packages.ModelError(f"{where}: it hears {heard['sampling_rate']} Hz, not {RATE}")
     try:
-        with _quiet():
+        with packages.quiet():
             net, told = Wav2Vec2ForCTC.from_pretrained(home, use_safetensors=True, local_files_only=True, output_loading_info=True)
             if vocab.tongue and net.config.adapter_attn_dim: net.load_adapter(vocab.tongue, use_safetensors=True, local_files_only=True)
     except (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, SafetensorError) as e:

@@ -7,7 +7,6 @@ __all__ = ['BASE', 'LICENCE', 'NOTICE', 'EARS', 'PARTS', 'PICKLES', 'FILES', 'SI
            'load_tokenizer', 'load_llm', 'codec_config', 'blank', 'write', 'check']
 
 # %% ../../nbs/voices/41a_spark_base.ipynb #181589e6
-import contextlib
 import hashlib
 import json
 import os
@@ -112,19 +111,6 @@ def load_tokenizer(home: str | Path):
     return found
 
 
-@contextlib.contextmanager
-def _quiet():
-    "Inside, transformers prints no bars and no tables"
-    from transformers.utils import logging as hf
-    level, bar = hf.get_verbosity(), hf.is_progress_bar_enabled()
-    hf.set_verbosity(hf.CRITICAL)
-    hf.disable_progress_bar()
-    try: yield
-    finally:
-        hf.set_verbosity(level)
-        if bar: hf.enable_progress_bar()
-
-
 def load_llm(home: str | Path,  # a base, or the folder of a language model alone
              device: str = "", dtype=None,  # a torch dtype; None is float32
              ):
@@ -136,7 +122,7 @@ def load_llm(home: str | Path,  # a base, or the folder of a language model alon
     if (kind := _json(where / "config.json").get("model_type")) != "qwen2": raise packages.ModelError(f"{where.name}/config.json: a {kind!r} model, not Spark-TTS's qwen2; take another folder")
     if packages.lacking(where, ("model.safetensors|model.safetensors.index.json",)): raise packages.ModelError(f"{where}: it lacks model.safetensors; other formats are not read")
     try:
-        with _quiet(): llm, told = Qwen2ForCausalLM.from_pretrained(where, dtype=dtype or torch.float32, use_safetensors=True, local_files_only=True, output_loading_info=True)
+        with packages.quiet(): llm, told = Qwen2ForCausalLM.from_pretrained(where, dtype=dtype or torch.float32, use_safetensors=True, local_files_only=True, output_loading_info=True)
     except (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, SafetensorError) as e:
         raise packages.ModelError(f"{where}: transformers cannot load it ({' '.join(str(e).split())[:160]}); copy it again") from e
     if lost := sorted(told["missing_keys"]): raise packages.ModelError(f"{where}: its weights lack {lost[0]}; copy it again, or merge its adapter into the model first")

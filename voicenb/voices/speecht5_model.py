@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['BASE', 'VOCODER', 'FILES', 'RATE', 'MELS', 'HOP', 'OTHERS', 'TINY', 'SIZES', 'SHORTEST', 'LONGEST', 'STOP', 'sources',
-           'quiet', 'folder', 'load', 'load_vocoder', 'blank', 'lengths', 'inside', 'hear', 'understand', 'Masks',
-           'prenet', 'postnet', 'bounds', 'generate', 'without_dropout']
+           'folder', 'load', 'load_vocoder', 'blank', 'lengths', 'inside', 'hear', 'understand', 'Masks', 'prenet',
+           'postnet', 'bounds', 'generate', 'without_dropout']
 
 # %% ../../nbs/voices/50a_speecht5_model.ipynb #5e5369bd
 import contextlib
@@ -36,18 +36,6 @@ def sources(base: str = "", vocoder: str = "", xvectors: str = "") -> tuple[str,
     return inside("speecht5") or str(base) or BASE, str(vocoder) or inside("hifigan") or VOCODER, str(xvectors) or inside("xvector") or xvector.REPO
 
 
-@contextlib.contextmanager
-def quiet():
-    "Inside, transformers prints no bars and no tables"
-    from transformers.utils import logging as hf
-    level, bar = hf.get_verbosity(), hf.is_progress_bar_enabled()
-    hf.set_verbosity(hf.CRITICAL)
-    hf.disable_progress_bar()
-    try: yield
-    finally:
-        hf.set_verbosity(level)
-        if bar: hf.enable_progress_bar()
-
 # %% ../../nbs/voices/50a_speecht5_model.ipynb #a587a148
 def folder(source: str, kind: str) -> Path:  # kind: "speecht5" or "hifigan"
     "The complete folder of a model; raises `ModelError` for another kind"
@@ -65,7 +53,7 @@ def _read(cls, source: str, kind: str):
     "A model of a folder or the hub, in float32, ready for inference"
     home = folder(source, kind)
     try:
-        with quiet(): net, told = cls.from_pretrained(home, local_files_only=True, output_loading_info=True, dtype=torch.float32)
+        with packages.quiet(): net, told = cls.from_pretrained(home, local_files_only=True, output_loading_info=True, dtype=torch.float32)
     except (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, SafetensorError) as e:
         raise packages.ModelError(f"{source}: transformers cannot load it ({' '.join(str(e).split())[:160]}); download or copy it again") from e
     if lost := sorted(k for k in told["missing_keys"] if not k.endswith("masked_spec_embed")):
@@ -98,7 +86,7 @@ def blank(path: str | Path,  # gets the folders speecht5, hifigan and xvector
           ) -> Path:
     "Converter, vocoder and x-vectors with random weights, in the layout of the published ones"
     path, (one, two, three) = Path(path), SIZES[size]
-    with torch.random.fork_rng(), quiet():
+    with torch.random.fork_rng(), packages.quiet():
         torch.manual_seed(seed)
         SpeechT5ForSpeechToSpeech(SpeechT5Config(**one, max_speech_positions=1876)).save_pretrained(path / "speecht5")
         vocoder = SpeechT5HifiGan(SpeechT5HifiGanConfig(**two))
